@@ -1,0 +1,50 @@
+/* Batched decoding: prompts in, continuations out, in the order they came.
+ *
+ * A generator holds up to `batch` sequences in flight; a finished one makes room for the next (continuous batching).
+ * Each request has its own random numbers, seeded from the run's seed, the request's number and the sample's number, so that its output does
+ * not depend on its neighbours. */
+#ifndef INFER_GENERATE_H
+#define INFER_GENERATE_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "infer/sample.h"
+#include "model/forward.h"
+
+struct generation {
+	struct sampling sampling;
+	uint64_t seed;
+	size_t max_tokens;        /* new tokens at most */
+	size_t max_positions;     /* prompt and new tokens together at most; 0: the model's context */
+	size_t batch;             /* sequences in flight */
+	const char *const *stops; /* strings that end an output (not part of it) */
+	size_t n_stops;
+	bool logprobs;
+	bool ignore_eos;
+};
+
+enum finish { FINISH_EOS, FINISH_STOP, FINISH_LENGTH };
+
+struct result {
+	struct buf text;      /* exact bytes, control tokens left out, the stop string cut off */
+	struct ids tokens;    /* generated ids, the end token not among them */
+	double *logprobs;     /* per token of `tokens`, when asked for */
+	double sum_logprob;
+	enum finish finish;
+};
+
+struct generator;
+struct generator *generator_new(const struct model *m, struct pool *p, const struct generation *g);
+void generator_free(struct generator *g);
+/* Queue a prompt (ids are copied). A prompt longer than the context is an error. `start` says that decoded text begins a
+ * sequence (no prompt text in front of it). `kv`, when given, holds the prompt's first kv->n positions already and is copied. */
+int generator_add(struct generator *g, const int *ids, size_t n, const struct kv *kv, uint64_t request, uint64_t sample, void *user, struct err *e);
+/* Sequences queued or in flight. */
+size_t generator_pending(const struct generator *g);
+/* Decode until the oldest request is done and hand it over (the caller releases it): 1, or 0 when nothing is queued, -1 on error. */
+int generator_next(struct generator *g, struct result *r, void **user, struct err *e);
+void result_release(struct result *r);
+
+#endif

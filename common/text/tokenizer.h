@@ -1,0 +1,56 @@
+/* Tokenizers: text to token ids and back. Byte-level BPE (GPT-2's and its heirs, with the pre-tokenizers `gpt-2`
+ * and `smollm`) and SentencePiece-style BPE with scores and byte fallback (Llama 2, llama2.c).
+ *
+ * Encoding treats all of its input as text: a control token (`</s>`, `<|end|>`) is only ever produced by name,
+ * through tokenizer_control. Decoding gives the exact bytes back. The struct is read-only once made and may be
+ * shared between threads. */
+#ifndef TEXT_TOKENIZER_H
+#define TEXT_TOKENIZER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+struct tokenizer;
+
+enum token_kind { TOKEN_NORMAL = 1, TOKEN_UNKNOWN, TOKEN_CONTROL, TOKEN_USER, TOKEN_UNUSED, TOKEN_BYTE }; /* GGUF's token_type */
+
+/* What a tokenizer is made from, whatever file it came out of; all of it is copied. `pieces` are the vocabulary's
+ * texts as GGUF stores them (byte-level BPE: GPT-2's byte-to-unicode spelling; SentencePiece: U+2581 for blanks). */
+struct vocab {
+	const char *model;          /* "llama" (SentencePiece BPE) or "gpt2" (byte-level BPE) */
+	const char *pre;            /* "gpt-2" or "smollm"; NULL for "llama" */
+	size_t n;
+	const char *const *pieces;
+	const size_t *lens;
+	const float *scores;        /* "llama": higher merges first */
+	const int *kinds;           /* enum token_kind; NULL: all normal */
+	size_t n_merges;            /* "gpt2": "left right", best first */
+	const char *const *merges;
+	const size_t *merge_lens;
+	int bos, eos, unk;          /* -1: none */
+	bool add_bos, add_space;    /* BOS before plain prompts; a blank before the text ("llama") */
+};
+
+struct tokenizer *tokenizer_new(const struct vocab *v, struct err *e);
+void tokenizer_free(struct tokenizer *t);
+
+size_t tokenizer_n(const struct tokenizer *t);
+int tokenizer_bos(const struct tokenizer *t);
+int tokenizer_eos(const struct tokenizer *t);
+bool tokenizer_add_bos(const struct tokenizer *t);
+/* The piece's text as stored, and its kind. */
+const char *tokenizer_piece(const struct tokenizer *t, int id, size_t *len);
+enum token_kind tokenizer_kind(const struct tokenizer *t, int id);
+/* The control token of that name ("<|end|>", "bos", "eos"); -1 when there is none. */
+int tokenizer_control(const struct tokenizer *t, const char *name, size_t len);
+
+/* Append the ids of `text` (any bytes). `start` says that this is the beginning of a sequence: where the vocabulary
+ * wants a blank in front (add_space), it is put there and tokenizer_decode with `start` takes it away again. */
+void tokenizer_encode(const struct tokenizer *t, const char *text, size_t len, bool start, struct ids *out);
+/* Append the bytes of one token. Control tokens give nothing unless `control` asks for their names. `start` as above. */
+void tokenizer_decode(const struct tokenizer *t, int id, bool start, bool control, struct buf *out);
+
+#endif
