@@ -1,5 +1,8 @@
 /* JSON through jansson: the one file that includes it. Values are read into a tree (`struct json` is
- * opaque) or checked and left as bytes; numbers are written so that they read back as the same value. */
+ * opaque) or checked and left as bytes; numbers are written so that they read back as the same value.
+ *
+ * No name here may be one that jansson exports (json_real, json_true, ...): the program's definition would
+ * take the place of the library's own. */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
 
@@ -22,8 +25,8 @@ size_t json_len(const struct json *array);
 const struct json *json_at(const struct json *array, size_t i);
 const char *json_text(const struct json *j, size_t *len);
 bool json_int(const struct json *j, long long *out);
-bool json_real(const struct json *j, double *out); /* integers too */
-bool json_true(const struct json *j);
+bool json_double(const struct json *j, double *out); /* integers too */
+bool json_is_true(const struct json *j);
 bool json_is_array(const struct json *j);
 bool json_is_object(const struct json *j);
 /* Walk an object's members: start with *it = NULL; false at the end. */
@@ -43,6 +46,7 @@ struct json_span {
 
 /* Check that `text` is one JSON object (as json_parse does) and list its members in order, duplicates
  * included. *spans is grown as needed (free() it); *close is the offset of the last brace. */
-int json_spans(const char *text, size_t len, struct json_span **spans, size_t *n, size_t *cap, size_t *close, struct err *e);
+int json_spans(const char *text, size_t len, struct json_span **spans, size_t *n, size_t *cap,
+	size_t *close, struct err *e);
 
 #endif
