@@ -67,11 +67,11 @@ $(O)/obj/%.o: %.c
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-$(O)/obj/common/tensor/kernels.o: OPT := -O3 -g -ffp-contract=fast
+$(O)/obj/common/tensor/kernels.o: OPT := -O3 -g -ffp-contract=fast -Wno-psabi
 $(O)/obj/common/tensor/kernels.%.o: $(KERNELS)
 	@mkdir -p $(@D)
 	$(call say,CC,"$< ($*)")
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -O3 -ffp-contract=fast $(LEVEL_FLAGS_$*) -DKERNEL_LEVEL=$* -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -O3 -ffp-contract=fast -Wno-psabi $(LEVEL_FLAGS_$*) -DKERNEL_LEVEL=$* -MMD -MP -c -o $@ $<
 
 $(LIB): $(COMMON_OBJS)
 	$(call say,AR,$@)

@@ -1,0 +1,44 @@
+/* Which kernels run here. */
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tensor/kernels.h"
+
+extern const struct kernels kernels_generic;
+#ifdef __x86_64__
+extern const struct kernels kernels_avx2, kernels_avx512;
+#endif
+
+static const struct kernels *
+choose(void)
+{
+	const struct kernels *levels[3];
+	const char *forced = getenv("SR_CPU");
+	size_t n = 0;
+
+	levels[n++] = &kernels_generic;
+#ifdef __x86_64__
+	__builtin_cpu_init();
+	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+		levels[n++] = &kernels_avx2;
+	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+		&& __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+		levels[n++] = &kernels_avx512;
+#endif
+	for (size_t i = 0; forced && i < n; i++)
+		if (strcmp(levels[i]->name, forced) == 0)
+			return levels[i];
+	return levels[n - 1];
+}
+
+const struct kernels *
+kernels(void)
+{
+	static _Atomic(const struct kernels *) chosen;
+	const struct kernels *k = atomic_load(&chosen);
+
+	if (!k)
+		atomic_store(&chosen, k = choose());
+	return k;
+}

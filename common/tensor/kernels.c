@@ -1,0 +1,399 @@
+#include "tensor/kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "tensor/types.h"
+
+#ifndef KERNEL_LEVEL
+#define KERNEL_LEVEL generic
+#endif
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+#define TEXT_(a) #a
+#define TEXT(a) TEXT_(a)
+
+enum { L = 16 };
+typedef float vec __attribute__((vector_size(64), aligned(4), may_alias));
+typedef int32_t ivec __attribute__((vector_size(64), aligned(4), may_alias));
+typedef int8_t bvec __attribute__((vector_size(16), aligned(1), may_alias));
+
+#define AT(p) (*(vec *)(p))
+#define CAT(p) (*(const vec *)(p))
+#define SPLAT(x) ((vec){ 0 } + (x))
+
+static inline float
+fold(const vec *v)
+{
+	float s[L];
+
+	memcpy(s, v, sizeof s);
+	for (int w = L / 2; w > 0; w /= 2)
+		for (int i = 0; i < w; i++)
+			s[i] += s[i + w];
+	return s[0];
+}
+
+/* exp of 16 floats: 2^n * p(r), a degree-6 polynomial; relative error under 2e-7; -inf and small give 0. */
+static inline void
+vec_exp(vec *x)
+{
+	vec t = *x, n, r, p;
+	ivec small = t < SPLAT(-87.3f), big = t > SPLAT(88.3f), bits;
+
+	t = (vec)(((ivec)t & ~small) | ((ivec)SPLAT(-87.3f) & small));
+	t = (vec)(((ivec)t & ~big) | ((ivec)SPLAT(88.3f) & big));
+	n = t * 1.44269504f + 12582912.0f; /* round by adding 1.5 * 2^23 */
+	bits = (ivec)n;
+	n = n - 12582912.0f;
+	r = t - n * 0.693359375f;
+	r = r + n * 2.12194440e-4f;
+	p = SPLAT(1.9875691500e-4f);
+	p = p * r + 1.3981999507e-3f;
+	p = p * r + 8.3334519073e-3f;
+	p = p * r + 4.1665795894e-2f;
+	p = p * r + 1.6666665459e-1f;
+	p = p * r + 5.0000001201e-1f;
+	p = p * r * r + r + 1.0f;
+	bits = (bits - 0x4b400000 + 127) << 23;
+	p = p * (vec)bits;
+	*x = (vec)((ivec)p & ~small);
+}
+
+static float
+dot(const float *a, const float *b, size_t n)
+{
+	vec s0 = { 0 }, s1 = { 0 };
+	size_t i = 0;
+	float tail = 0;
+
+	for (; i + 2 * L <= n; i += 2 * L) {
+		s0 += CAT(a + i) * CAT(b + i);
+		s1 += CAT(a + i + L) * CAT(b + i + L);
+	}
+	for (; i + L <= n; i += L)
+		s0 += CAT(a + i) * CAT(b + i);
+	for (; i < n; i++)
+		tail += a[i] * b[i];
+	s0 += s1;
+	return fold(&s0) + tail;
+}
+
+static void
+axpy(size_t n, float a, const float *x, float *y)
+{
+	size_t i = 0;
+
+	for (; i + L <= n; i += L)
+		AT(y + i) += a * CAT(x + i);
+	for (; i < n; i++)
+		y[i] += a * x[i];
+}
+
+/* Four weight rows against one x at a time: x is read once per four rows. */
+static void
+dot_rows(const float *w, size_t rows, const float *x, size_t ldx, size_t m, size_t k, float *y, size_t ldy)
+{
+	size_t i = 0;
+
+	for (; i + 4 <= rows; i += 4) {
+		const float *a = w + i * k, *b = a + k, *c = b + k, *d = c + k;
+
+		for (size_t j = 0; j < m; j++) {
+			const float *xj = x + j * ldx;
+			vec s0 = { 0 }, s1 = { 0 }, s2 = { 0 }, s3 = { 0 };
+			float t[4] = { 0 };
+			size_t e = 0;
+
+			for (; e + L <= k; e += L) {
+				vec v = CAT(xj + e);
+
+				s0 += CAT(a + e) * v;
+				s1 += CAT(b + e) * v;
+				s2 += CAT(c + e) * v;
+				s3 += CAT(d + e) * v;
+			}
+			for (; e < k; e++) {
+				t[0] += a[e] * xj[e];
+				t[1] += b[e] * xj[e];
+				t[2] += c[e] * xj[e];
+				t[3] += d[e] * xj[e];
+			}
+			y[j * ldy + i] = fold(&s0) + t[0];
+			y[j * ldy + i + 1] = fold(&s1) + t[1];
+			y[j * ldy + i + 2] = fold(&s2) + t[2];
+			y[j * ldy + i + 3] = fold(&s3) + t[3];
+		}
+	}
+	for (; i < rows; i++)
+		for (size_t j = 0; j < m; j++) {
+			const float *a = w + i * k, *xj = x + j * ldx;
+			vec s = { 0 };
+			float t = 0;
+			size_t e = 0;
+
+			for (; e + L <= k; e += L)
+				s += CAT(a + e) * CAT(xj + e);
+			for (; e < k; e++)
+				t += a[e] * xj[e];
+			y[j * ldy + i] = fold(&s) + t;
+		}
+}
+
+static float
+rmsnorm(const float *x, const float *w, size_t n, float eps, float *out)
+{
+	float rstd = 1.0f / sqrtf(dot(x, x, n) / (float)n + eps);
+
+	for (size_t i = 0; i < n; i++)
+		out[i] = x[i] * rstd * w[i];
+	return rstd;
+}
+
+static void
+rmsnorm_back(const float *x, const float *w, float rstd, const float *dout, size_t n, float *dx, float *dw)
+{
+	vec s = { 0 };
+	float t = 0, c;
+	size_t i = 0;
+
+	for (; i + L <= n; i += L)
+		s += CAT(dout + i) * CAT(w + i) * CAT(x + i);
+	for (; i < n; i++)
+		t += dout[i] * w[i] * x[i];
+	c = (fold(&s) + t) * rstd * rstd * rstd / (float)n;
+	for (i = 0; i < n; i++) {
+		dx[i] += dout[i] * w[i] * rstd - x[i] * c;
+		dw[i] += dout[i] * x[i] * rstd;
+	}
+}
+
+/* 1 / (1 + exp(-x)) */
+static inline void
+vec_sigmoid(vec *x)
+{
+	vec e = -*x;
+
+	vec_exp(&e);
+	*x = 1.0f / (1.0f + e);
+}
+
+/* Run a 16-wide step over n floats; the last, shorter one through a padded copy. */
+#define TAIL(n, i, ...) \
+	for (; (i) < (n); (i) += L) { \
+		size_t rest = (n) - (i) < L ? (n) - (i) : L; \
+		__VA_ARGS__ \
+	}
+
+static void
+swiglu(const float *gate, const float *up, size_t n, float *out)
+{
+	size_t i = 0;
+
+	TAIL(n, i, {
+		vec g = { 0 };
+		vec u = { 0 };
+		vec s;
+
+		memcpy(&g, gate + i, rest * sizeof *gate);
+		memcpy(&u, up + i, rest * sizeof *up);
+		s = g;
+		vec_sigmoid(&s);
+		g = g * s * u;
+		memcpy(out + i, &g, rest * sizeof *out);
+	})
+}
+
+static void
+swiglu_back(float *gate, float *up, const float *dout, size_t n)
+{
+	size_t i = 0;
+
+	TAIL(n, i, {
+		vec g = { 0 };
+		vec u = { 0 };
+		vec d = { 0 };
+		vec s;
+		vec dg;
+
+		memcpy(&g, gate + i, rest * sizeof *gate);
+		memcpy(&u, up + i, rest * sizeof *up);
+		memcpy(&d, dout + i, rest * sizeof *dout);
+		s = g;
+		vec_sigmoid(&s);
+		dg = d * u * s * (1.0f + g * (1.0f - s));
+		u = d * g * s;
+		memcpy(gate + i, &dg, rest * sizeof *gate);
+		memcpy(up + i, &u, rest * sizeof *up);
+	})
+}
+
+static float
+maximum(const float *x, size_t n)
+{
+	float top = -INFINITY;
+	size_t i = 0;
+
+	if (n >= L) {
+		vec m = CAT(x);
+		float s[L];
+
+		for (i = L; i + L <= n; i += L) {
+			vec v = CAT(x + i);
+			ivec g = v > m;
+
+			m = (vec)(((ivec)v & g) | ((ivec)m & ~g));
+		}
+		memcpy(s, &m, sizeof s);
+		for (int j = 0; j < L; j++)
+			top = s[j] > top ? s[j] : top;
+	}
+	for (; i < n; i++)
+		top = x[i] > top ? x[i] : top;
+	return top;
+}
+
+static void
+softmax(float *x, size_t n)
+{
+	float top = maximum(x, n), inverse;
+	vec sum = { 0 };
+	size_t i = 0;
+
+	TAIL(n, i, {
+		vec v = SPLAT(-INFINITY);
+
+		memcpy(&v, x + i, rest * sizeof *x);
+		v -= top;
+		vec_exp(&v);
+		sum += v;
+		memcpy(x + i, &v, rest * sizeof *x);
+	})
+	inverse = 1.0f / fold(&sum);
+	for (i = 0; i < n; i++)
+		x[i] *= inverse;
+}
+
+static float
+logsumexp(const float *x, size_t n)
+{
+	float top = maximum(x, n);
+	vec sum = { 0 };
+	size_t i = 0;
+
+	TAIL(n, i, {
+		vec v = SPLAT(-INFINITY);
+
+		memcpy(&v, x + i, rest * sizeof *x);
+		v -= top;
+		vec_exp(&v);
+		sum += v;
+	})
+	return top + logf(fold(&sum));
+}
+
+static void
+softmax_scaled(float *x, size_t n, float lse, float scale)
+{
+	size_t i = 0;
+
+	TAIL(n, i, {
+		vec v = { 0 };
+
+		memcpy(&v, x + i, rest * sizeof *x);
+		v -= lse;
+		vec_exp(&v);
+		v *= scale;
+		memcpy(x + i, &v, rest * sizeof *x);
+	})
+}
+
+static void
+rope(float *x, const float *cosine, const float *sine, size_t n, float sign)
+{
+	for (size_t i = 0; i < n / 2; i++) {
+		float a = x[2 * i], b = x[2 * i + 1], c = cosine[i], s = sine[i] * sign;
+
+		x[2 * i] = a * c - b * s;
+		x[2 * i + 1] = a * s + b * c;
+	}
+}
+
+static void
+to_bf16(const float *x, uint16_t *out, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		uint32_t u;
+
+		memcpy(&u, x + i, sizeof u);
+		/* round to nearest even; a NaN keeps a payload bit */
+		out[i] = (u & 0x7fffffff) > 0x7f800000 ? (uint16_t)(u >> 16 | 0x40)
+			: (uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16);
+	}
+}
+
+static void
+q8_0_load(const void *src, float *dst, size_t n)
+{
+	const unsigned char *p = src;
+
+	for (size_t i = 0; i + 32 <= n; i += 32, p += 34) {
+		uint16_t h;
+		float d;
+		bvec q[2];
+
+		memcpy(&h, p, sizeof h);
+		memcpy(q, p + 2, sizeof q);
+		d = f16_to_f32(h);
+		AT(dst + i) = __builtin_convertvector(q[0], vec) * d;
+		AT(dst + i + L) = __builtin_convertvector(q[1], vec) * d;
+	}
+}
+
+static double
+sum_squares(const float *x, size_t n)
+{
+	double s = 0;
+
+	for (size_t i = 0; i < n; i += 4096) {
+		size_t len = n - i < 4096 ? n - i : 4096;
+
+		s += (double)dot(x + i, x + i, len);
+	}
+	return s;
+}
+
+static void
+adamw(const struct adamw *a, float *restrict w, const float *restrict g, float *restrict m,
+	float *restrict v, size_t n)
+{
+	float step = a->lr / a->correct1, root = 1.0f / sqrtf(a->correct2), decay = 1.0f - a->lr * a->weight_decay;
+
+	for (size_t i = 0; i < n; i++) {
+		float d = g[i] * a->grad_scale;
+
+		m[i] = a->beta1 * m[i] + (1.0f - a->beta1) * d;
+		v[i] = a->beta2 * v[i] + (1.0f - a->beta2) * d * d;
+		w[i] = w[i] * decay - step * m[i] / (sqrtf(v[i]) * root + a->eps);
+	}
+}
+
+extern const struct kernels JOIN(kernels_, KERNEL_LEVEL);
+const struct kernels JOIN(kernels_, KERNEL_LEVEL) = {
+	.name = TEXT(KERNEL_LEVEL),
+	.dot = dot,
+	.axpy = axpy,
+	.dot_rows = dot_rows,
+	.rmsnorm = rmsnorm,
+	.rmsnorm_back = rmsnorm_back,
+	.swiglu = swiglu,
+	.swiglu_back = swiglu_back,
+	.softmax = softmax,
+	.logsumexp = logsumexp,
+	.softmax_scaled = softmax_scaled,
+	.rope = rope,
+	.to_bf16 = to_bf16,
+	.q8_0_load = q8_0_load,
+	.sum_squares = sum_squares,
+	.adamw = adamw,
+};
