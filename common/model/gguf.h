@@ -22,7 +22,7 @@ struct gguf_tensor {
 	uint32_t type;               /* enum type of tensor/types.h, or one that is not supported */
 	uint32_t n_dims;
 	uint64_t dims[GGUF_MAX_DIMS]; /* dims[0] is the row length; unused ones are 1 */
-	const void *data;
+	const void *data;             /* NULL, and 0 bytes, for a type number that nobody knows */
 	size_t bytes;
 };
 
@@ -43,8 +43,8 @@ bool gguf_bool(const struct gguf *g, const char *key, bool *out);
 const char *gguf_str(const struct gguf *g, const char *key, size_t *len);
 /* A NUL-terminated copy, to free(); NULL likewise. */
 char *gguf_str_dup(const struct gguf *g, const char *key);
-/* Arrays: the element type and count (false when absent or no array), and one element. Strings are indexed
- * on first use, so element i is found in constant time. */
+/* Arrays: the element type and count (false when absent or no array), and one element, found in
+ * constant time. */
 bool gguf_arr(const struct gguf *g, const char *key, enum gguf_type *type, size_t *n);
 const char *gguf_arr_str(const struct gguf *g, const char *key, size_t i, size_t *len);
 bool gguf_arr_real(const struct gguf *g, const char *key, size_t i, double *out);
@@ -52,6 +52,8 @@ bool gguf_arr_int(const struct gguf *g, const char *key, size_t i, int64_t *out)
 /* Walk all keys in file order. */
 size_t gguf_n_keys(const struct gguf *g);
 const char *gguf_key_at(const struct gguf *g, size_t i, enum gguf_type *type);
+/* A value's bytes as they lie in the file (not aligned); NULL when absent. */
+const void *gguf_raw(const struct gguf *g, const char *key, enum gguf_type *type, size_t *bytes);
 
 /* A file to write. Keys and tensors keep the order in which they were put; putting a key again replaces it.
  * Tensor data is not copied: it must live until gguf_save. */
@@ -64,14 +66,16 @@ void gguf_put_u64(struct gguf_out *o, const char *key, uint64_t v);
 void gguf_put_f32(struct gguf_out *o, const char *key, float v);
 void gguf_put_bool(struct gguf_out *o, const char *key, bool v);
 void gguf_put_str(struct gguf_out *o, const char *key, const char *v, size_t len);
-void gguf_put_strs(struct gguf_out *o, const char *key, const char *const *v, const size_t *len, size_t n);
+void gguf_put_strs(struct gguf_out *o, const char *key, const char *const *v, const size_t *len,
+	size_t n);
 void gguf_put_f32s(struct gguf_out *o, const char *key, const float *v, size_t n);
 void gguf_put_i32s(struct gguf_out *o, const char *key, const int32_t *v, size_t n);
 /* Copy one key, or all keys, of an open file, bytes as they are. */
 bool gguf_put_copy(struct gguf_out *o, const struct gguf *from, const char *key);
 void gguf_put_copy_all(struct gguf_out *o, const struct gguf *from);
 void gguf_put_drop(struct gguf_out *o, const char *key);
-void gguf_put_tensor(struct gguf_out *o, const char *name, uint32_t type, uint32_t n_dims, const uint64_t *dims, const void *data);
+void gguf_put_tensor(struct gguf_out *o, const char *name, uint32_t type, uint32_t n_dims,
+	const uint64_t *dims, const void *data);
 /* Write beside `path`, fsync, rename. Alignment 32. The same content gives the same bytes. */
 int gguf_save(const struct gguf_out *o, const char *path, struct err *e);
 

@@ -18,16 +18,17 @@ struct type_info {
 	const char *name;     /* "Q8_0" */
 	size_t block, bytes;  /* values and bytes of a block */
 	void (*load)(const void *src, float *dst, size_t n);  /* n values, a multiple of `block` */
-	void (*store)(const float *src, void *dst, size_t n); /* round to nearest, ties to even */
+	void (*store)(const float *src, void *dst, size_t n); /* ties to even; Q8_0 as ggml rounds */
 };
 
 /* NULL for a type that is not supported. */
 const struct type_info *type_info(uint32_t type);
 /* The type by its name, case ignored; -1 when unknown. */
 int type_named(const char *name);
-/* The name of any GGUF type number, supported or not, for messages ("Q4_K", "type 99"). */
+/* The name of any GGUF type number, supported or not, for messages ("Q4_K", "an unknown type"). */
 const char *type_label(uint32_t type);
-/* Bytes of a row of n values, or 0 when n is not a multiple of the block. */
+/* Bytes of a row of n values of any type GGUF knows, supported or not; 0 when n is not a multiple of the
+ * block, the type is unknown or the size overflows. */
 size_t type_row_bytes(uint32_t type, size_t n);
 
 float f16_to_f32(uint16_t h);

@@ -1,0 +1,238 @@
+/* Hyperparameters and the table of tensors: what makes a GGUF file one architecture or another. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "model/model.h"
+#include "tensor/types.h"
+
+/* Limits far beyond any model that fits into memory; products of them stay within 64 bits. */
+enum {
+	MAX_LAYERS = 1024,
+	MAX_WIDTH = 1 << 20,
+	MAX_HEADS = 4096,
+	MAX_HEAD_DIM = 4096,
+	MAX_VOCAB = 1 << 24,
+	MAX_CTX = 1 << 24,
+};
+
+/* The key "llama.NAME". */
+static const char *
+key_of(const struct config *c, const char *name, char key[96])
+{
+	snprintf(key, 96, "%s.%s", c->arch, name);
+	return key;
+}
+
+/* A positive count up to `max`; when the key is absent, `otherwise` if that is not 0. */
+static int
+get_count(const struct config *c, const struct gguf *g, const char *name, size_t max,
+	size_t otherwise, size_t *out, struct err *e)
+{
+	char key[96];
+	int64_t v;
+
+	key_of(c, name, key);
+	*out = otherwise;
+	if (!gguf_has(g, key) && otherwise > 0)
+		return 0;
+	if (!gguf_has(g, key))
+		return err_set(e, "key %s is missing", key);
+	if (!gguf_int(g, key, &v))
+		return err_set(e, "key %s is no integer (one for all layers is supported)", key);
+	if (v < 1 || (uint64_t)v > max)
+		return err_set(e, "key %s is %lld (1 to %zu)", key, (long long)v, max);
+	*out = (size_t)v;
+	return 0;
+}
+
+/* A number from lo to hi; `otherwise` when the key is absent and that is not 0. */
+static int
+get_real(const struct config *c, const struct gguf *g, const char *name, double lo, double hi,
+	double otherwise, float *out, struct err *e)
+{
+	double v = otherwise;
+	char key[96];
+
+	key_of(c, name, key);
+	if (!gguf_has(g, key) && otherwise == 0)
+		return err_set(e, "key %s is missing", key);
+	if (gguf_has(g, key) && !gguf_real(g, key, &v))
+		return err_set(e, "key %s is no number", key);
+	if (!isfinite(v) || v < lo || v > hi)
+		return err_set(e, "key %s is %g (%g to %g)", key, v, lo, hi);
+	*out = (float)v;
+	return 0;
+}
+
+/* Rows of the embedding, where the file does not count its vocabulary. */
+static size_t
+embedding_rows(const struct gguf *g)
+{
+	const struct gguf_tensor *t = gguf_tensor(g, "token_embd.weight");
+
+	return t && t->dims[1] <= MAX_VOCAB ? (size_t)t->dims[1] : 0;
+}
+
+/* Extensions of RoPE would change the result silently. */
+static int
+refuse_scaling(const struct config *c, const struct gguf *g, struct err *e)
+{
+	static const char *const factors[] = { "rope.scaling.factor", "rope.scale_linear" };
+	char key[96];
+	const char *kind;
+	size_t len;
+	double v;
+
+	kind = gguf_str(g, key_of(c, "rope.scaling.type", key), &len);
+	if (kind && !(len == 4 && memcmp(kind, "none", 4) == 0))
+		return err_set(e, "key %s is \"%.*s\" (only \"none\" is supported)", key,
+			(int)(len < 32 ? len : 32), kind);
+	for (size_t i = 0; !kind && i < sizeof factors / sizeof *factors; i++)
+		if (gguf_real(g, key_of(c, factors[i], key), &v) && v != 1)
+			return err_set(e, "key %s is %g (only 1 is supported)", key, v);
+	return 0;
+}
+
+int
+config_read(struct config *c, const struct gguf *g, struct err *e)
+{
+	const char *arch;
+	size_t len, value_dim;
+
+	*c = (struct config){ 0 };
+	arch = gguf_str(g, "general.architecture", &len);
+	if (!arch)
+		return err_set(e, "key general.architecture is missing or no string");
+	if (len != 5 || memcmp(arch, "llama", 5) != 0)
+		return err_set(e, "architecture \"%.*s\" is not supported (llama is)",
+			(int)(len < 32 ? len : 32), arch);
+	memcpy(c->arch, arch, len);
+	if (get_count(c, g, "block_count", MAX_LAYERS, 0, &c->n_layer, e) < 0 ||
+	    get_count(c, g, "embedding_length", MAX_WIDTH, 0, &c->n_embd, e) < 0 ||
+	    get_count(c, g, "feed_forward_length", MAX_WIDTH, 0, &c->n_ff, e) < 0 ||
+	    get_count(c, g, "attention.head_count", MAX_HEADS, 0, &c->n_head, e) < 0 ||
+	    get_count(c, g, "attention.head_count_kv", MAX_HEADS, c->n_head, &c->n_head_kv, e) < 0 ||
+	    get_count(c, g, "attention.key_length", MAX_HEAD_DIM, c->n_embd / c->n_head,
+		    &c->head_dim, e) < 0 ||
+	    get_count(c, g, "attention.value_length", MAX_HEAD_DIM, c->head_dim, &value_dim, e) < 0 ||
+	    get_count(c, g, "rope.dimension_count", MAX_HEAD_DIM, c->head_dim, &c->rope_dim, e) < 0 ||
+	    get_count(c, g, "context_length", MAX_CTX, 0, &c->n_ctx, e) < 0 ||
+	    get_count(c, g, "vocab_size", MAX_VOCAB, embedding_rows(g), &c->n_vocab, e) < 0 ||
+	    get_real(c, g, "rope.freq_base", 1, 1e12, 10000, &c->rope_base, e) < 0 ||
+	    get_real(c, g, "attention.layer_norm_rms_epsilon", 0, 1, 0, &c->norm_eps, e) < 0 ||
+	    refuse_scaling(c, g, e) < 0)
+		return -1;
+	if (c->n_head % c->n_head_kv != 0)
+		return err_set(e, "%zu heads are not a multiple of %zu key-value heads", c->n_head,
+			c->n_head_kv);
+	if (value_dim != c->head_dim)
+		return err_set(e, "heads with keys of %zu and values of %zu are not supported",
+			c->head_dim, value_dim);
+	if (c->rope_dim % 2 != 0 || c->rope_dim > c->head_dim)
+		return err_set(e, "RoPE over %zu of a head's %zu dimensions (an even number of them)",
+			c->rope_dim, c->head_dim);
+	c->tied = !gguf_tensor(g, "output.weight");
+	return 0;
+}
+
+void
+config_write(const struct config *c, struct gguf_out *o)
+{
+	const struct {
+		const char *name;
+		size_t value;
+	} counts[] = {
+		{ "block_count", c->n_layer },
+		{ "context_length", c->n_ctx },
+		{ "embedding_length", c->n_embd },
+		{ "feed_forward_length", c->n_ff },
+		{ "attention.head_count", c->n_head },
+		{ "attention.head_count_kv", c->n_head_kv },
+		{ "attention.key_length", c->head_dim },
+		{ "attention.value_length", c->head_dim },
+		{ "rope.dimension_count", c->rope_dim },
+		{ "vocab_size", c->n_vocab },
+	};
+	char key[96];
+
+	gguf_put_str(o, "general.architecture", c->arch, strlen(c->arch));
+	for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+		gguf_put_u32(o, key_of(c, counts[i].name, key), (uint32_t)counts[i].value);
+	gguf_put_f32(o, key_of(c, "rope.freq_base", key), c->rope_base);
+	gguf_put_f32(o, key_of(c, "attention.layer_norm_rms_epsilon", key), c->norm_eps);
+}
+
+/* A side of a matrix, by what it spans. */
+enum side { ONE, EMBD, HEADS, HEADS_KV, FF };
+
+static const struct {
+	const char *name;
+	enum side rows, cols;
+} parts[] = {
+	{ "attn_norm", ONE, EMBD },
+	{ "attn_q", HEADS, EMBD },
+	{ "attn_k", HEADS_KV, EMBD },
+	{ "attn_v", HEADS_KV, EMBD },
+	{ "attn_output", EMBD, HEADS },
+	{ "ffn_norm", ONE, EMBD },
+	{ "ffn_gate", FF, EMBD },
+	{ "ffn_up", FF, EMBD },
+	{ "ffn_down", EMBD, FF },
+};
+
+enum { N_PARTS = sizeof parts / sizeof *parts };
+
+static size_t
+length(const struct config *c, enum side s)
+{
+	switch (s) {
+	case EMBD: return c->n_embd;
+	case HEADS: return c->n_head * c->head_dim;
+	case HEADS_KV: return c->n_head_kv * c->head_dim;
+	case FF: return c->n_ff;
+	case ONE: break;
+	}
+	return 1;
+}
+
+static void
+spec(struct tensor_spec *t, const char *name, size_t rows, size_t cols)
+{
+	*t = (struct tensor_spec){ .rows = rows, .cols = cols };
+	snprintf(t->name, sizeof t->name, "%s", name);
+}
+
+bool
+config_tensor(const struct config *c, size_t i, struct tensor_spec *t)
+{
+	size_t layers_end = 1 + c->n_layer * N_PARTS, part;
+
+	if (i == 0) {
+		spec(t, "token_embd.weight", c->n_vocab, c->n_embd);
+	} else if (i < layers_end) {
+		part = (i - 1) % N_PARTS;
+		spec(t, "", length(c, parts[part].rows), length(c, parts[part].cols));
+		snprintf(t->name, sizeof t->name, "blk.%zu.%s.weight", (i - 1) / N_PARTS,
+			parts[part].name);
+	} else if (i == layers_end) {
+		spec(t, "output_norm.weight", 1, c->n_embd);
+	} else if (i == layers_end + 1 && !c->tied) {
+		spec(t, "output.weight", c->n_vocab, c->n_embd);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+size_t
+config_params(const struct config *c)
+{
+	struct tensor_spec t;
+	size_t n = 0;
+
+	for (size_t i = 0; config_tensor(c, i, &t); i++)
+		n += t.rows * t.cols;
+	return n;
+}
