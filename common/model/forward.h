@@ -1,8 +1,10 @@
-/* The forward pass, for one or many sequences at once.
+/* The forward pass, for one or many sequences at once: RMSNorm, rotary positions, grouped-query attention and SwiGLU
+ * (Llama; Touvron et al. 2023).
  *
- * A call takes chunks: each appends some tokens to one sequence's KV cache and asks for the hidden states (after the
- * last norm) of its last `n_out` tokens. Logits are a separate product, so that callers with many positions
- * can take them in pieces. Results of a chunk do not depend on the other chunks of the call. */
+ * A call takes chunks: each appends some tokens to one sequence's KV cache, or stands for itself without one, and
+ * asks for the hidden states (after the last norm) of its last `n_out` tokens. Logits are a separate product, so
+ * that callers with many positions can take them in pieces. Results of a chunk do not depend on the other chunks of
+ * the call. */
 #ifndef MODEL_FORWARD_H
 #define MODEL_FORWARD_H
 
@@ -23,11 +25,31 @@ void kv_cut(struct kv *kv, size_t n);
 int kv_copy(const struct model *m, struct kv *dst, const struct kv *src, size_t n, struct err *e);
 
 struct chunk {
-	struct kv *kv;
+	struct kv *kv;     /* NULL: a sequence of its own, from position 0, not kept */
 	const int *tokens;
 	size_t n;
 	size_t n_out;
 };
+
+/* What one layer computed for M tokens laid end to end, all (M, width). The backward pass starts from these. */
+struct acts {
+	float *x;          /* (M, C) the layer's input; of the layer behind the last, the last norm's input */
+	float *q, *k, *v;  /* rotated queries and keys, values */
+	float *att;        /* (M, n_head*hd) attention's output, before the product with o */
+	float *mid;        /* (M, C) x plus attention */
+	float *gate, *up;  /* (M, F) before SwiGLU */
+};
+
+struct tape {
+	struct acts *layers; /* n_layer + 1 */
+	float *memory;
+	size_t cap;          /* tokens that fit */
+};
+
+int tape_init(struct tape *t, const struct config *c, size_t max_tokens, struct err *e);
+void tape_release(struct tape *t);
+/* Bytes that tape_init takes. */
+size_t tape_bytes(const struct config *c, size_t max_tokens);
 
 /* Scratch space, reused between calls; one per thread of callers. */
 struct forward;
@@ -37,7 +59,12 @@ void forward_free(struct forward *f);
 /* out: (sum of n_out, C), chunk after chunk. The pass picks weight_mul_rows when every chunk has one token, weight_mul
  * otherwise. Token ids out of range and lack of memory are errors; the KV caches are then as before. */
 int forward_run(struct forward *f, struct chunk *chunks, size_t n_chunks, float *out, struct err *e);
+/* The same over chunks without caches, with every layer's activations kept on the tape. */
+int forward_tape(struct forward *f, struct chunk *chunks, size_t n_chunks, struct tape *t, float *out, struct err *e);
 /* logits (n, V) of n hidden states. `rows`: as for one-token passes (weight_mul_rows). */
 void forward_logits(struct forward *f, const float *hidden, size_t n, float *logits, bool rows);
+
+/* cos and sin (rope_dim/2 each) of the angles at position pos, valid until a later call with a larger one. */
+int forward_angles(struct forward *f, size_t pos, const float **cosine, const float **sine, struct err *e);
 
 #endif

@@ -7,14 +7,8 @@
 #include "base/mem.h"
 #include "tensor/types.h"
 
-/* The place of a tensor in struct model: a matrix's weight, or a vector's pointer. */
-struct slot {
-	struct weight *w;
-	const float **v;
-};
-
-static struct slot
-slot_of(struct model *m, const char *name)
+struct slot
+model_slot(struct model *m, const char *name)
 {
 	struct layer *l;
 	size_t i;
@@ -108,7 +102,7 @@ take_tensors(struct model *m, struct err *e)
 		return err_set(e, "not enough memory for %zu norms", n_small);
 	for (size_t i = 0; config_tensor(c, i, &s); i++) {
 		const struct gguf_tensor *t = gguf_tensor(m->file, s.name);
-		struct slot slot = slot_of(m, s.name);
+		struct slot slot = model_slot(m, s.name);
 
 		if (slot.w) {
 			*slot.w = (struct weight){ t->type, s.rows, s.cols, t->data };

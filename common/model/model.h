@@ -66,6 +66,14 @@ struct tensor_spec {
 };
 bool config_tensor(const struct config *c, size_t i, struct tensor_spec *t);
 
+/* The place of a tensor of that name in the model, whose `layers` are there: a matrix's weight or a vector's
+ * pointer; both NULL for a name that the architecture does not have. */
+struct slot {
+	struct weight *w;
+	const float **v;
+};
+struct slot model_slot(struct model *m, const char *name);
+
 /* The tokenizer of a GGUF file (models and vocabulary-only files), and its keys copied to another file. */
 struct tokenizer *tokenizer_from_gguf(const struct gguf *g, struct err *e);
 void vocab_to_gguf(const struct vocab *v, struct gguf_out *o);

@@ -40,20 +40,26 @@ weight_row(const struct weight *w, size_t i, float *out)
 	type_info(w->type)->load(row_at(w, i), out, w->cols);
 }
 
+/* Rows of x that a bf16 job takes; the last block is padded to a multiple of LAST, so that few products have to
+ * be compiled. */
+enum { BLOCK = 256, LAST = 32 };
+
 struct mul {
 	const struct weight *w;
 	const float *x;
-	const uint16_t *half; /* x in bf16, or NULL for f32 products */
-	size_t m;
+	uint16_t *half;  /* x in bf16 and zero rows behind it; NULL for f32 products */
+	size_t m, panels;
 	float *y;
-	float **scratch;      /* per thread: a panel in f32, then in bf16 */
+	float **scratch; /* per thread: a panel in f32, one in bf16, a padded result */
 };
 
 static float *
 scratch_of(const struct mul *a, size_t thread)
 {
+	size_t step = panel(a->w->rows);
+
 	if (!a->scratch[thread])
-		a->scratch[thread] = mem_alloc(panel(a->w->rows) * a->w->cols, 3 * sizeof(float) / 2);
+		a->scratch[thread] = mem_alloc(step * a->w->cols * 3 / 2 + BLOCK * step, sizeof(float));
 	return a->scratch[thread];
 }
 
@@ -63,22 +69,44 @@ mul_panel(void *arg, size_t job, size_t thread)
 	struct mul *a = arg;
 	const struct weight *w = a->w;
 	size_t step = panel(w->rows), i = job * step, n = w->rows - i < step ? w->rows - i : step;
-	float *scratch = scratch_of(a, thread);
-	uint16_t *half = (uint16_t *)(scratch + step * w->cols);
-	const float *rows;
+	const float *rows = rows_f32(w, i, n, w->type == TYPE_F32 ? NULL : scratch_of(a, thread));
 
-	if (a->half && w->type == TYPE_BF16) {
-		gemm_bf16(false, true, a->m, n, w->cols, a->half, w->cols, (const uint16_t *)row_at(w, i),
-			w->cols, 0, a->y + i, w->rows);
-		return;
-	}
-	rows = rows_f32(w, i, n, scratch);
-	if (a->half) {
-		kernels()->to_bf16(rows, half, n * w->cols);
-		gemm_bf16(false, true, a->m, n, w->cols, a->half, w->cols, half, w->cols, 0, a->y + i, w->rows);
-	} else {
-		gemm(false, true, a->m, n, w->cols, a->x, w->cols, rows, w->cols, 0, a->y + i, w->rows);
-	}
+	gemm(false, true, a->m, n, w->cols, a->x, w->cols, rows, w->cols, 0, a->y + i, w->rows);
+}
+
+static void
+mul_panel_bf16(void *arg, size_t job, size_t thread)
+{
+	struct mul *a = arg;
+	const struct weight *w = a->w;
+	size_t step = panel(w->rows), i = job % a->panels * step, n = w->rows - i < step ? w->rows - i : step;
+	size_t j = job / a->panels * BLOCK, m = a->m - j < BLOCK ? a->m - j : BLOCK;
+	size_t whole = (m + LAST - 1) / LAST * LAST;
+	float *scratch = scratch_of(a, thread), *y = a->y + j * w->rows + i;
+	uint16_t *expanded = (uint16_t *)(scratch + step * w->cols);
+	float *padded = scratch + step * w->cols * 3 / 2;
+	const uint16_t *rows = expanded;
+
+	if (w->type == TYPE_BF16)
+		rows = (const uint16_t *)row_at(w, i);
+	else
+		kernels()->to_bf16(rows_f32(w, i, n, scratch), expanded, n * w->cols);
+	gemm_bf16(false, true, whole, n, w->cols, a->half + j * w->cols, w->cols, rows, w->cols, 0,
+		whole > m ? padded : y, whole > m ? n : w->rows);
+	for (size_t r = 0; whole > m && r < m; r++)
+		memcpy(y + r * w->rows, padded + r * n, n * sizeof *y);
+}
+
+static void
+halve_rows(void *arg, size_t job, size_t thread)
+{
+	struct mul *a = arg;
+	size_t k = a->w->cols, j = job * LAST, n = a->m - j < LAST ? a->m - j : LAST;
+
+	(void)thread;
+	kernels()->to_bf16(a->x + j * k, a->half + j * k, n * k);
+	if (n < LAST)
+		memset(a->half + (j + n) * k, 0, (LAST - n) * k * sizeof *a->half);
 }
 
 static void
@@ -98,12 +126,12 @@ mul_rows(void *arg, size_t job, size_t thread)
 }
 
 static void
-run(struct pool *p, struct mul *a, void (*fn)(void *, size_t, size_t))
+run(struct pool *p, struct mul *a, size_t jobs, void (*fn)(void *, size_t, size_t))
 {
-	size_t threads = pool_size(p), step = panel(a->w->rows);
+	size_t threads = pool_size(p);
 
 	a->scratch = mem_alloc(threads, sizeof *a->scratch);
-	pool_run(p, (a->w->rows + step - 1) / step, fn, a);
+	pool_run(p, jobs, fn, a);
 	for (size_t i = 0; i < threads; i++)
 		free(a->scratch[i]);
 	free(a->scratch);
@@ -118,52 +146,31 @@ use_bf16(const struct weight *w)
 	return w->type != TYPE_F32 && !(wish && strcmp(wish, "f32") == 0) && gemm_bf16_here();
 }
 
-/* Rows of bf16 products come in blocks of these sizes, the last one padded, so that few products have to be
- * compiled. */
-enum { BLOCK = 256, LAST = 32 };
-
-static void
-mul_bf16(struct pool *p, const struct weight *w, const float *x, size_t m, float *y)
-{
-	uint16_t *half = mem_alloc(BLOCK * w->cols, sizeof *half);
-	float *padded = NULL;
-
-	for (size_t i = 0; i < m; i += BLOCK) {
-		size_t n = m - i < BLOCK ? m - i : BLOCK, whole = (n + LAST - 1) / LAST * LAST;
-		struct mul a = { w, x, half, whole, y + i * w->rows, NULL };
-
-		kernels()->to_bf16(x + i * w->cols, half, n * w->cols);
-		if (whole > n) {
-			memset(half + n * w->cols, 0, (whole - n) * w->cols * sizeof *half);
-			a.y = padded = mem_alloc(whole * w->rows, sizeof *padded);
-		}
-		run(p, &a, mul_panel);
-		if (whole > n)
-			memcpy(y + i * w->rows, padded, n * w->rows * sizeof *y);
-	}
-	free(padded);
-	free(half);
-}
-
 void
 weight_mul(struct pool *p, const struct weight *w, const float *x, size_t m, float *y)
 {
-	struct mul a = { w, x, NULL, m, y, NULL };
+	size_t step = panel(w->rows);
+	struct mul a = { w, x, NULL, m, (w->rows + step - 1) / step, y, NULL };
 
 	if (m == 0)
 		return;
-	if (use_bf16(w))
-		mul_bf16(p, w, x, m, y);
-	else
-		run(p, &a, mul_panel);
+	if (!use_bf16(w)) {
+		run(p, &a, a.panels, mul_panel);
+		return;
+	}
+	a.half = mem_alloc((m + LAST - 1) / LAST * LAST * w->cols, sizeof *a.half);
+	pool_run(p, (m + LAST - 1) / LAST, halve_rows, &a);
+	run(p, &a, (m + BLOCK - 1) / BLOCK * a.panels, mul_panel_bf16);
+	free(a.half);
 }
 
 void
 weight_mul_rows(struct pool *p, const struct weight *w, const float *x, size_t m, float *y)
 {
-	struct mul a = { w, x, NULL, m, y, NULL };
+	size_t step = panel(w->rows);
+	struct mul a = { w, x, NULL, m, (w->rows + step - 1) / step, y, NULL };
 
-	run(p, &a, mul_rows);
+	run(p, &a, a.panels, mul_rows);
 }
 
 const char *
