@@ -1,0 +1,235 @@
+#include "text/bpe.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "text/merge.h"
+#include "text/pretokenize.h"
+#include "text/strmap.h"
+
+struct pair {
+	uint64_t key; /* left id << 32 | right id */
+	uint32_t rank;
+	int id; /* -1: empty slot */
+};
+
+struct bpe {
+	enum pretok pre;
+	int unk;
+	int bytes[256];
+	struct pair *pairs; /* open addressing */
+	int shift;          /* 64 - log2 of its size */
+};
+
+/* The code point that spells a byte: itself where that is printable Latin-1; the others, in three
+ * runs (0-20, 7F-A0, AD), stand at U+0100 and up. */
+static unsigned
+spelling(unsigned char byte)
+{
+	if (byte <= 0x20)
+		return 0x100u + byte;
+	if (byte >= 0x7f && byte <= 0xa0)
+		return 0x121u + byte - 0x7f;
+	return byte == 0xad ? 0x143 : byte;
+}
+
+/* The byte that a code point spells, or -1. */
+static int
+spelled(unsigned c)
+{
+	if (c >= 0x100 && c <= 0x120)
+		return (int)(c - 0x100);
+	if (c >= 0x121 && c <= 0x142)
+		return (int)(c - 0x121 + 0x7f);
+	if (c == 0x143)
+		return 0xad;
+	return c <= 0xff && spelling((unsigned char)c) == c ? (int)c : -1;
+}
+
+void
+bpe_spell(unsigned char byte, struct buf *out)
+{
+	unsigned c = spelling(byte);
+
+	if (c < 0x80) {
+		buf_putc(out, (int)c);
+	} else {
+		buf_putc(out, (int)(0xc0 | c >> 6));
+		buf_putc(out, (int)(0x80 | (c & 0x3f)));
+	}
+}
+
+void
+bpe_unspell(const char *piece, size_t len, struct buf *out)
+{
+	for (size_t i = 0; i < len; i++) {
+		unsigned c = (unsigned char)piece[i], low = i + 1 < len ? (unsigned char)piece[i + 1] : 0;
+
+		if (c >= 0xc2 && c <= 0xdf && (low & 0xc0) == 0x80) {
+			int byte = spelled((c & 0x1f) << 6 | (low & 0x3f));
+
+			if (byte >= 0) {
+				buf_putc(out, byte);
+				i++;
+				continue;
+			}
+		}
+		buf_putc(out, (int)c);
+	}
+}
+
+static struct pair *
+pair_find(const struct bpe *b, uint64_t key)
+{
+	size_t mask = ((size_t)1 << (64 - b->shift)) - 1;
+
+	for (size_t i = (key * 0x9e3779b97f4a7c15u) >> b->shift;; i = (i + 1) & mask) {
+		struct pair *p = &b->pairs[i];
+
+		if (p->id < 0 || p->key == key)
+			return p;
+	}
+}
+
+static int
+id_of(const struct strmap *ids, const char *piece, size_t len)
+{
+	const struct strmap_slot *s = strmap_get(ids, piece, len);
+
+	return s ? (int)s->value : -1;
+}
+
+/* Merge number `rank`: "left right". Parts that the vocabulary lacks make it void. */
+static int
+add_merge(struct bpe *b, const struct strmap *ids, const char *s, size_t len, uint32_t rank,
+	struct buf *scratch, struct err *e)
+{
+	const char *blank = len > 1 ? memchr(s + 1, ' ', len - 1) : NULL;
+	size_t n = blank ? (size_t)(blank - s) : 0;
+	int left, right, id;
+	struct pair *p;
+	uint64_t key;
+
+	if (!blank || n + 1 >= len)
+		return err_set(e, "merge %lu is not two pieces parted by a blank", (unsigned long)rank + 1);
+	left = id_of(ids, s, n);
+	right = id_of(ids, blank + 1, len - n - 1);
+	buf_clear(scratch);
+	buf_add(scratch, s, n);
+	buf_add(scratch, blank + 1, len - n - 1);
+	id = id_of(ids, scratch->data, scratch->len);
+	if (left < 0 || right < 0 || id < 0)
+		return 0;
+	key = (uint64_t)left << 32 | (uint32_t)right;
+	p = pair_find(b, key);
+	if (p->id < 0)
+		*p = (struct pair){ key, rank, id };
+	return 0;
+}
+
+struct bpe *
+bpe_new(const struct vocab *v, const int *kinds, struct err *e)
+{
+	struct bpe *b = mem_alloc(1, sizeof *b);
+	struct strmap ids = { 0 };
+	struct buf scratch = { 0 };
+	int pre = v->pre ? pretok_named(v->pre, strlen(v->pre)) : PRETOK_GPT2, status = 0;
+	size_t size = 64;
+
+	b->shift = 58;
+	while (size < v->n_merges * 2 && b->shift > 1) {
+		size *= 2;
+		b->shift--;
+	}
+	b->pairs = mem_alloc(size, sizeof *b->pairs);
+	for (size_t i = 0; i < size; i++)
+		b->pairs[i].id = -1;
+	b->unk = v->unk;
+	b->pre = (enum pretok)pre;
+	if (pre < 0)
+		status = err_set(e, "pre-tokenizer '%s' is not supported (gpt-2 and smollm are)", v->pre);
+
+	for (size_t i = 0; i < v->n; i++) {
+		bool fresh;
+		struct strmap_slot *s;
+
+		if (kinds[i] != TOKEN_NORMAL && kinds[i] != TOKEN_USER)
+			continue;
+		s = strmap_put(&ids, v->pieces[i], v->lens[i], &fresh);
+		if (fresh)
+			s->value = i;
+	}
+	for (int i = 0; i < 256; i++) {
+		buf_clear(&scratch);
+		bpe_spell((unsigned char)i, &scratch);
+		b->bytes[i] = id_of(&ids, scratch.data, scratch.len);
+	}
+	for (size_t i = 0; i < v->n_merges && !status; i++)
+		status = add_merge(b, &ids, v->merges[i], v->merge_lens[i], (uint32_t)i, &scratch, e);
+	buf_release(&scratch);
+	strmap_release(&ids);
+	if (status) {
+		bpe_free(b);
+		return NULL;
+	}
+	return b;
+}
+
+void
+bpe_free(struct bpe *b)
+{
+	if (b)
+		free(b->pairs);
+	free(b);
+}
+
+static uint32_t
+pair_rank(const void *ctx, size_t at, const struct symbol *left, const struct symbol *right, int *id)
+{
+	const struct pair *p;
+
+	(void)at;
+	if (left->id < 0 || right->id < 0)
+		return MERGE_NONE;
+	p = pair_find(ctx, (uint64_t)left->id << 32 | (uint32_t)right->id);
+	*id = p->id;
+	return p->id < 0 ? MERGE_NONE : p->rank;
+}
+
+/* One pre-token, or a part of a very long one. */
+static void
+encode_word(const struct bpe *b, struct merge *m, const char *text, size_t len, struct ids *out)
+{
+	struct symbol *sym = merge_room(m, len);
+
+	for (size_t i = 0; i < len; i++) {
+		sym[i].len = 1;
+		sym[i].prev = i ? (uint32_t)(i - 1) : MERGE_NONE;
+		sym[i].next = i + 1 < len ? (uint32_t)(i + 1) : MERGE_NONE;
+		sym[i].id = b->bytes[(unsigned char)text[i]];
+	}
+	if (len > 1)
+		merge_run(m, pair_rank, b);
+	for (uint32_t i = 0; i != MERGE_NONE; i = sym[i].next) {
+		if (sym[i].id >= 0)
+			ids_add(out, sym[i].id);
+		else if (b->unk >= 0)
+			ids_add(out, b->unk);
+	}
+}
+
+void
+bpe_encode(const struct bpe *b, const char *text, size_t len, struct ids *out)
+{
+	struct merge m = { 0 };
+	size_t n;
+
+	for (; len; text += n, len -= n) {
+		n = pretok_next(b->pre, text, len);
+		if (n > MERGE_MAX)
+			n = MERGE_MAX;
+		encode_word(b, &m, text, n, out);
+	}
+	merge_release(&m);
+}
