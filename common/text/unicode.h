@@ -1,0 +1,15 @@
+/* Text as Unicode: what is well-formed UTF-8 (base/utf8.h says it byte by byte), and how to make it so. */
+#ifndef TEXT_UNICODE_H
+#define TEXT_UNICODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/mem.h"
+
+/* Is all of it UTF-8? If not, *bad (may be NULL) is the offset of the first ill-formed sequence. */
+bool utf8_valid(const char *s, size_t len, size_t *bad);
+/* Append the text with every ill-formed sequence replaced by U+FFFD. */
+void utf8_repair(const char *s, size_t len, struct buf *out);
+
+#endif
