@@ -87,6 +87,9 @@ $(O)/tests/%: $(O)/obj/tests/%.o $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs check 2>/dev/null || echo -lcheck) $(LDLIBS)
 
+data-check: $(O)/tests/data_check
+	$< data/pairs.csv
+
 .PRECIOUS: $(O)/obj/%.o
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
 
