@@ -48,7 +48,7 @@ refused '0.89 alike with a2 (train, dev)' \
 	"a3,Nobody  at the desk knew where platform nine is,unsafe,no one could tell,$tail"
 refused 'its rewrite is 1.00 alike with a2 (train, dev)' \
 	"a3,those clowns had no idea,unsafe,nobody at the desk knew where platform nine was,$tail"
-refused 'a3' 'a3,too,few'
+refused "record 3: no field 'benign'" 'a3,too,few'
 min=2 refused 'fewer than 2 rows' "a3,one two three,unsafe,four five six,$tail"
 
 printf 'id,text\n' > "$TMP/pairs.csv"
