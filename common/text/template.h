@@ -1,8 +1,15 @@
-/* Prompt templates. A prompt is a row of segments, each either text (never parsed for control tokens) or the name of
- * a control token. In a record it is a JSON string when there is only text, else an array:
+/* Prompt templates. A prompt is a row of segments, each either text (never parsed for control tokens) or
+ * the name of a control token. In a record it is a JSON string when there is only text, else an array:
+ *
  *	["plain text", {"control": "<|rewrite|>"}, ...]
- * A template is a string of literal text, {ROLE} placeholders and control tokens in double brackets: "[[<|text|>]]{text}[[<|rewrite|>]]"; "[[bos]]" and
- * "[[eos]]" name the model's own and vanish for a model without. */
+ *
+ * A template's source is literal text with placeholders in braces and control tokens in double brackets:
+ *
+ *	[[<|text|>]]{text}[[<|rewrite|>]]
+ *
+ * "[[bos]]" and "[[eos]]" name the model's own and vanish for a model without. A placeholder may carry
+ * what stands there when its role has no value: "{instruction|Say it politely}", "{shots|}". Worked
+ * examples go where {shots|} stands, or in front of everything. */
 #ifndef TEXT_TEMPLATE_H
 #define TEXT_TEMPLATE_H
 
@@ -25,33 +32,55 @@ struct prompt {
 };
 
 void prompt_release(struct prompt *p);
-void prompt_add(struct prompt *p, bool control, const char *text, size_t len); /* neighbouring texts are joined */
-/* To and from the JSON form of a record's `prompt` field. */
+/* Append a segment (the bytes are copied); neighbouring texts are joined, empty ones are left out. */
+void prompt_add(struct prompt *p, bool control, const char *text, size_t len);
+/* To and from the JSON form of a record's `prompt` field; `p` is empty or zero before. */
 void prompt_to_json(const struct prompt *p, struct buf *out);
 int prompt_from_json(struct prompt *p, const char *json, size_t len, struct err *e);
-/* Token ids. A prompt of plain text alone gets the model's BOS where its vocabulary says so (add_bos); one with control
- * tokens says everything itself. A control token that the vocabulary lacks is an error that names it. */
+/* Append the token ids. A prompt of plain text alone gets the model's BOS where its vocabulary says so
+ * (add_bos); one with control tokens says everything itself. A control token that the vocabulary lacks is
+ * an error that names it. */
 int prompt_encode(const struct prompt *p, const struct tokenizer *t, struct ids *out, struct err *e);
 
-/* One way of asking for one thing: the template and, for classification tasks, the continuations to choose from. */
+/* One way of asking for one thing. */
 struct task {
-	const char *name;           /* "rewrite", "safety", "bias", "toxicity", "sentiment", "harm" */
-	const char *prompt;         /* template source */
-	const char *const *values;  /* continuations, NULL-ended; NULL for free text. For safety: unsafe first */
+	const char *name;          /* "rewrite", "safety", "bias", "toxicity", "sentiment", "harm" */
+	const char *prompt;        /* template source */
+	/* Continuations to choose from, NULL-ended; NULL for free text. For safety: unsafe first. They are
+	 * what stands in the sequence: a blank in front belongs to them, though not to the label's name. */
+	const char *const *values;
 };
 
 struct template {
-	const char *name;           /* "sr", "sr-llm", "plain" */
+	const char *name;          /* "sr", "sr-llm", "plain" */
 	const char *about;
-	const struct task *tasks;   /* ended by a NULL name */
-	const char *shot;           /* how a worked example stands before the prompt; NULL: the prompt, then the answer, then a blank line */
+	const struct task *tasks;  /* ended by a NULL name */
+	const char *lead;          /* what stands before every free-text answer: " " or "" */
+	const char *shot_end;      /* template source behind the answer of a worked example */
 };
 
 /* By name; NULL when unknown. template_at walks all (NULL at the end). */
 const struct template *template_named(const char *name);
 const struct template *template_at(size_t i);
 const struct task *template_task(const struct template *t, const char *task);
-/* Fill a template source: `value(arg, role, &len)` gives a placeholder's text, or NULL, which is an error naming it. */
-int template_fill(const char *source, const char *(*value)(void *arg, const char *role, size_t *len), void *arg, struct prompt *out, struct err *e);
+/* Fill a template source: `value(arg, role, &len)` gives a placeholder's text, or NULL, which is an error
+ * naming it unless the placeholder has a default. `out` is appended to. */
+int template_fill(const char *source, const char *(*value)(void *arg, const char *role, size_t *len),
+	void *arg, struct prompt *out, struct err *e);
+
+/* A worked example: a text and what is to be answered (a rewrite, or a label's name). */
+struct shot {
+	const char *text, *answer;
+	size_t text_len, answer_len;
+};
+
+/* Append the whole prompt for a text. `instruction` replaces the template's own (NULL: keep it); where the
+ * template has none that is an error. */
+int task_prompt(const struct template *t, const struct task *k, const struct shot *shots, size_t n_shots,
+	const char *instruction, const char *text, size_t len, struct prompt *out, struct err *e);
+/* Append an answer as it stands in the sequence behind the prompt: the lead and the text, or the label's
+ * continuation. A label that the task does not have is an error. */
+int task_answer(const struct template *t, const struct task *k, const char *answer, size_t len,
+	struct buf *out, struct err *e);
 
 #endif

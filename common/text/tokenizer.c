@@ -218,6 +218,12 @@ tokenizer_encode(const struct tokenizer *t, const char *text, size_t len, bool s
 		spm_encode(t->spm, text, len, start && t->add_space, out);
 }
 
+bool
+tokenizer_starts(const struct tokenizer *t, const int *ids, size_t n)
+{
+	return !n || (t->bos >= 0 && ids[n - 1] == t->bos);
+}
+
 void
 tokenizer_decode(const struct tokenizer *t, int id, bool start, bool control, struct buf *out)
 {

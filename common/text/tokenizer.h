@@ -15,10 +15,12 @@
 
 struct tokenizer;
 
-enum token_kind { TOKEN_NORMAL = 1, TOKEN_UNKNOWN, TOKEN_CONTROL, TOKEN_USER, TOKEN_UNUSED, TOKEN_BYTE }; /* GGUF's token_type */
+/* GGUF's token_type. */
+enum token_kind { TOKEN_NORMAL = 1, TOKEN_UNKNOWN, TOKEN_CONTROL, TOKEN_USER, TOKEN_UNUSED, TOKEN_BYTE };
 
-/* What a tokenizer is made from, whatever file it came out of; all of it is copied. `pieces` are the vocabulary's
- * texts as GGUF stores them (byte-level BPE: GPT-2's byte-to-unicode spelling; SentencePiece: U+2581 for blanks). */
+/* What a tokenizer is made from, whatever file it came out of; all of it is copied. `pieces` are the
+ * vocabulary's texts as GGUF stores them (byte-level BPE: GPT-2's byte-to-unicode spelling; SentencePiece:
+ * U+2581 for blanks). */
 struct vocab {
 	const char *model;          /* "llama" (SentencePiece BPE) or "gpt2" (byte-level BPE) */
 	const char *pre;            /* "gpt-2" or "smollm"; NULL for "llama" */
@@ -47,10 +49,14 @@ enum token_kind tokenizer_kind(const struct tokenizer *t, int id);
 /* The control token of that name ("<|end|>", "bos", "eos"); -1 when there is none. */
 int tokenizer_control(const struct tokenizer *t, const char *name, size_t len);
 
-/* Append the ids of `text` (any bytes). `start` says that this is the beginning of a sequence: where the vocabulary
- * wants a blank in front (add_space), it is put there and tokenizer_decode with `start` takes it away again. */
+/* Append the ids of `text` (any bytes). `start` says that this is the beginning of a sequence: where the
+ * vocabulary wants a blank in front (add_space), it is put there and tokenizer_decode with `start` takes it
+ * away again. */
 void tokenizer_encode(const struct tokenizer *t, const char *text, size_t len, bool start, struct ids *out);
-/* Append the bytes of one token. Control tokens give nothing unless `control` asks for their names. `start` as above. */
+/* Does text behind these ids begin a sequence? At the very front and behind a BOS it does. */
+bool tokenizer_starts(const struct tokenizer *t, const int *ids, size_t n);
+/* Append the bytes of one token. Control tokens give nothing unless `control` asks for their names;
+ * `start` as above. */
 void tokenizer_decode(const struct tokenizer *t, int id, bool start, bool control, struct buf *out);
 
 #endif
