@@ -1,0 +1,348 @@
+#include "infer/generate.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "infer/pass.h"
+
+enum state { WAITING, RUNNING, DONE };
+
+/* One sequence; the list keeps the order in which they came. */
+struct seq {
+	struct seq *next;
+	enum state state;
+	struct ids ids;   /* the prompt, then what was generated */
+	size_t n_prompt;
+	size_t max_new;
+	bool start;       /* nothing but control tokens so far */
+	struct kv kv;     /* behind ids by what is still to be computed */
+	struct rng rng;
+	struct result r;
+	void *user;
+};
+
+struct generator {
+	const struct model *m;
+	struct pool *pool;
+	struct forward *f;
+	struct generation g;
+	int ends[4];          /* tokens that end a sequence; -1 where there is none */
+	struct seq *first, **last;
+	size_t pending, running;
+	/* One row per sequence in flight. */
+	struct seq **rows;
+	struct chunk *chunks;
+	struct kv *spare;     /* memory of finished sequences' caches */
+	size_t n_spare;
+	float *hidden, *logits;
+};
+
+static int
+meta_token(const struct model *m, const char *key)
+{
+	int64_t id;
+
+	return gguf_int(m->file, key, &id) && id >= 0 && (uint64_t)id < m->c.n_vocab ? (int)id : -1;
+}
+
+struct generator *
+generator_new(const struct model *m, struct pool *p, const struct generation *g)
+{
+	struct generator *n = mem_alloc(1, sizeof *n);
+
+	n->m = m;
+	n->pool = p;
+	n->g = *g;
+	if (n->g.batch == 0)
+		n->g.batch = 1;
+	if (n->g.max_positions == 0 || n->g.max_positions > m->c.n_ctx)
+		n->g.max_positions = m->c.n_ctx;
+	n->ends[0] = tokenizer_eos(m->tok);
+	n->ends[1] = tokenizer_bos(m->tok);
+	n->ends[2] = meta_token(m, "tokenizer.ggml.eot_token_id");
+	n->ends[3] = meta_token(m, "tokenizer.ggml.eom_token_id");
+	n->last = &n->first;
+	n->f = forward_new(m, p);
+	n->rows = mem_alloc(n->g.batch, sizeof *n->rows);
+	n->chunks = mem_alloc(n->g.batch, sizeof *n->chunks);
+	n->spare = mem_alloc(n->g.batch, sizeof *n->spare);
+	return n;
+}
+
+static void
+seq_free(struct seq *s)
+{
+	ids_release(&s->ids);
+	kv_release(&s->kv);
+	result_release(&s->r);
+	free(s);
+}
+
+void
+generator_free(struct generator *g)
+{
+	if (!g)
+		return;
+	for (struct seq *s = g->first, *next; s; s = next) {
+		next = s->next;
+		seq_free(s);
+	}
+	while (g->n_spare > 0)
+		kv_release(&g->spare[--g->n_spare]);
+	forward_free(g->f);
+	free(g->rows);
+	free(g->chunks);
+	free(g->spare);
+	free(g->hidden);
+	free(g->logits);
+	free(g);
+}
+
+void
+result_release(struct result *r)
+{
+	buf_release(&r->text);
+	ids_release(&r->tokens);
+	free(r->logprobs);
+	free(r->margins);
+	*r = (struct result){ 0 };
+}
+
+const char *
+finish_name(enum finish f)
+{
+	static const char *const names[] = { "eos", "stop", "length" };
+
+	return names[f];
+}
+
+static uint64_t
+mix(uint64_t a, uint64_t b)
+{
+	struct rng r;
+
+	rng_seed(&r, a + (b + 1) * 0x9e3779b97f4a7c15u);
+	return rng_next(&r);
+}
+
+int
+generator_add(struct generator *g, const int *ids, size_t n, const struct kv *kv, uint64_t request, uint64_t number, void *user,
+              struct err *e)
+{
+	struct seq *s;
+	size_t room;
+
+	if (n == 0)
+		return err_set(e, "the prompt is empty, and the vocabulary has no token that begins a sequence");
+	if (n > g->m->c.n_ctx)
+		return err_set(e, "the prompt has %zu tokens, the model's context %zu", n, g->m->c.n_ctx);
+	s = mem_alloc(1, sizeof *s);
+	/* The last token always has to be computed, and a chunk of one token would take other products. */
+	if (kv && kv->n > 0 && n > 2 && kv_copy(g->m, &s->kv, kv, kv->n < n - 2 ? kv->n : n - 2, e) < 0) {
+		seq_free(s);
+		return -1;
+	}
+	s->start = true;
+	for (size_t i = 0; i < n; i++) {
+		ids_add(&s->ids, ids[i]);
+		if (ids[i] < 0 || (size_t)ids[i] >= tokenizer_n(g->m->tok) || tokenizer_kind(g->m->tok, ids[i]) != TOKEN_CONTROL)
+			s->start = false;
+	}
+	s->n_prompt = n;
+	room = g->g.max_positions >= n ? g->g.max_positions - n + 1 : 0;
+	s->max_new = g->g.max_tokens < room ? g->g.max_tokens : room;
+	s->r.finish = FINISH_LENGTH;
+	s->state = s->max_new == 0 ? DONE : WAITING;
+	if (g->g.logprobs) {
+		s->r.logprobs = mem_alloc(s->max_new, sizeof *s->r.logprobs);
+		s->r.margins = mem_alloc(s->max_new, sizeof *s->r.margins);
+	}
+	rng_seed(&s->rng, mix(mix(g->g.seed, request), number));
+	s->user = user;
+	*g->last = s;
+	g->last = &s->next;
+	g->pending++;
+	return 0;
+}
+
+size_t
+generator_pending(const struct generator *g)
+{
+	return g->pending;
+}
+
+static bool
+ends(const struct generator *g, int id)
+{
+	for (size_t i = 0; i < sizeof g->ends / sizeof *g->ends; i++)
+		if (id == g->ends[i])
+			return true;
+	return false;
+}
+
+/* Where the first of the stop strings stands, looking only at what `fresh` new bytes can have completed. */
+static bool
+stopped(const struct generation *g, struct buf *text, size_t fresh)
+{
+	size_t best = text->len;
+	bool found = false;
+
+	for (size_t i = 0; i < g->n_stops; i++) {
+		size_t len = strlen(g->stops[i]), from = text->len > fresh + len ? text->len - fresh - len : 0;
+		char *at = len ? memmem(text->data + from, text->len - from, g->stops[i], len) : NULL;
+
+		if (at && (size_t)(at - text->data) <= best) {
+			best = (size_t)(at - text->data);
+			found = true;
+		}
+	}
+	if (found)
+		text->len = best;
+	return found;
+}
+
+static double
+margin(const float *logits, size_t n, int id)
+{
+	float best = -INFINITY;
+
+	for (size_t i = 0; i < n; i++)
+		if (i != (size_t)id && logits[i] > best)
+			best = logits[i];
+	return (double)logits[id] - best;
+}
+
+/* Choose the next token of one sequence from its row of logits, and see whether it ends there. */
+static void
+pick(void *arg, size_t row, size_t thread)
+{
+	struct generator *g = arg;
+	struct seq *s = g->rows[row];
+	struct result *r = &s->r;
+	size_t n_vocab = g->m->c.n_vocab, before = r->text.len;
+	float *logits = g->logits + row * n_vocab;
+	float *own = NULL;
+	int id;
+
+	(void)thread;
+	if (g->g.logprobs) {
+		/* sample() overwrites; the numbers are those of the model's own distribution. */
+		own = mem_grow(NULL, n_vocab, sizeof *own);
+		memcpy(own, logits, n_vocab * sizeof *own);
+	}
+	id = sample(&g->g.sampling, logits, n_vocab, s->ids.v, s->ids.n, &s->rng);
+	if (ends(g, id) && !g->g.ignore_eos) {
+		r->finish = FINISH_EOS;
+		s->state = DONE;
+	} else {
+		if (own) {
+			r->logprobs[r->tokens.n] = log_prob(own, n_vocab, id);
+			r->margins[r->tokens.n] = margin(own, n_vocab, id);
+			r->sum_logprob += r->logprobs[r->tokens.n];
+		}
+		ids_add(&r->tokens, id);
+		ids_add(&s->ids, id);
+		tokenizer_decode(g->m->tok, id, s->start, g->g.special, &r->text);
+		if (tokenizer_kind(g->m->tok, id) != TOKEN_CONTROL)
+			s->start = false;
+		if (stopped(&g->g, &r->text, r->text.len - before)) {
+			r->finish = FINISH_STOP;
+			s->state = DONE;
+		} else if (r->tokens.n == s->max_new) {
+			s->state = DONE;
+		}
+	}
+	free(own);
+}
+
+/* Rows 0 .. n-1 have their hidden states: logits, a token each, and the finished ones out. */
+static void
+advance(struct generator *g, size_t n)
+{
+	forward_logits(g->f, g->hidden, n, g->logits, true);
+	pool_run(g->pool, n, pick, g);
+	for (size_t i = 0; i < n; i++) {
+		struct seq *s = g->rows[i];
+
+		if (s->state == DONE) {
+			g->running--;
+			if (g->n_spare < g->g.batch) {
+				kv_cut(&s->kv, 0);
+				g->spare[g->n_spare++] = s->kv;
+				s->kv = (struct kv){ 0 };
+			} else {
+				kv_release(&s->kv);
+			}
+		}
+	}
+}
+
+static struct chunk
+chunk_of(struct seq *s)
+{
+	return (struct chunk){ &s->kv, s->ids.v + s->kv.n, s->ids.n - s->kv.n, 1 };
+}
+
+/* One pass: the prompts of sequences that have room now, else a token of each that is in flight. */
+static int
+step(struct generator *g, struct err *e)
+{
+	size_t n = 0;
+
+	for (struct seq *s = g->first; s && g->running < g->g.batch; s = s->next) {
+		if (s->state != WAITING)
+			continue;
+		if (s->kv.cap == 0 && g->n_spare > 0)
+			s->kv = g->spare[--g->n_spare];
+		g->chunks[n] = chunk_of(s);
+		/* Prompts beyond a pass wait for the next, so that scratch space stays bounded. */
+		if (pass_fit(g->chunks, n + 1, PASS_TOKENS) <= n)
+			break;
+		g->rows[n++] = s;
+		s->state = RUNNING;
+		g->running++;
+	}
+	if (n > 0) {
+		if (pass_run(g->f, g->m, g->chunks, n, PASS_TOKENS, g->hidden, e) < 0)
+			return -1;
+	} else {
+		for (struct seq *s = g->first; s; s = s->next)
+			if (s->state == RUNNING) {
+				g->chunks[n] = chunk_of(s);
+				g->rows[n++] = s;
+			}
+		if (forward_run(g->f, g->chunks, n, g->hidden, e) < 0)
+			return -1;
+	}
+	advance(g, n);
+	return 0;
+}
+
+int
+generator_next(struct generator *g, struct result *r, void **user, struct err *e)
+{
+	struct seq *s = g->first;
+
+	if (!s)
+		return 0;
+	if (!g->logits) {
+		g->hidden = mem_try(g->g.batch, g->m->c.n_embd * sizeof *g->hidden);
+		g->logits = mem_try(g->g.batch, g->m->c.n_vocab * sizeof *g->logits);
+		if (!g->hidden || !g->logits)
+			return err_set(e, "out of memory for the logits of %zu sequences", g->g.batch);
+	}
+	while (s->state != DONE)
+		if (step(g, e) < 0)
+			return -1;
+	g->first = s->next;
+	if (!g->first)
+		g->last = &g->first;
+	g->pending--;
+	*r = s->r;
+	s->r = (struct result){ 0 };
+	if (user)
+		*user = s->user;
+	seq_free(s);
+	return 1;
+}
