@@ -15,7 +15,7 @@ struct seq {
 	struct ids ids;   /* the prompt, then what was generated */
 	size_t n_prompt;
 	size_t max_new;
-	bool start;       /* nothing but control tokens so far */
+	bool start;       /* the next token's text begins a sequence */
 	struct kv kv;     /* behind ids by what is still to be computed */
 	struct rng rng;
 	struct result r;
@@ -143,12 +143,9 @@ generator_add(struct generator *g, const int *ids, size_t n, const struct kv *kv
 		seq_free(s);
 		return -1;
 	}
-	s->start = true;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++)
 		ids_add(&s->ids, ids[i]);
-		if (ids[i] < 0 || (size_t)ids[i] >= tokenizer_n(g->m->tok) || tokenizer_kind(g->m->tok, ids[i]) != TOKEN_CONTROL)
-			s->start = false;
-	}
+	s->start = tokenizer_starts(g->m->tok, ids, n);
 	s->n_prompt = n;
 	room = g->g.max_positions >= n ? g->g.max_positions - n + 1 : 0;
 	s->max_new = g->g.max_tokens < room ? g->g.max_tokens : room;
@@ -244,8 +241,7 @@ pick(void *arg, size_t row, size_t thread)
 		ids_add(&r->tokens, id);
 		ids_add(&s->ids, id);
 		tokenizer_decode(g->m->tok, id, s->start, g->g.special, &r->text);
-		if (tokenizer_kind(g->m->tok, id) != TOKEN_CONTROL)
-			s->start = false;
+		s->start = false;
 		if (stopped(&g->g, &r->text, r->text.len - before)) {
 			r->finish = FINISH_STOP;
 			s->state = DONE;

@@ -41,8 +41,7 @@ struct result {
 struct generator;
 struct generator *generator_new(const struct model *m, struct pool *p, const struct generation *g);
 void generator_free(struct generator *g);
-/* Queue a prompt (ids are copied). An empty prompt and one longer than the context are errors. Output behind a prompt
- * of control tokens alone is decoded as the beginning of a sequence. `kv`, when given, holds the prompt's
+/* Queue a prompt (ids are copied). An empty prompt and one longer than the context are errors. `kv`, when given, holds the prompt's
  * first kv->n positions already and is copied. A sequence ends at the model's end tokens (EOS, end of turn) and at BOS. */
 int generator_add(struct generator *g, const int *ids, size_t n, const struct kv *kv, uint64_t request, uint64_t sample, void *user, struct err *e);
 /* Sequences queued or in flight. */
