@@ -130,7 +130,7 @@ file_map(struct file_map *m, const char *path, struct err *e)
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0) {
 		close(fd);
 		return err_set(e, "cannot map %s: %s", path,
-			st.st_size <= 0 && S_ISREG(st.st_mode) ? "it is empty" : "not a regular file");
+			S_ISREG(st.st_mode) ? "it is empty" : "not a regular file");
 	}
 	p = (uintmax_t)st.st_size > PTRDIFF_MAX ? MAP_FAILED :
 		mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);

@@ -212,7 +212,7 @@ skip_value(const char *s, size_t i, size_t len)
 				break;
 			depth--;
 			i++;
-		} else if (depth == 0 && (c == ',' || c == ' ' || c == '\t' || c == '\n' || c == '\r')) {
+		} else if (depth == 0 && (c == ',' || skip_blanks(s, i, i + 1) > i)) {
 			break;
 		} else {
 			i++;

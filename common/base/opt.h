@@ -1,10 +1,11 @@
-/* A tool's frame: its name, its options from one table that also prints --help, its messages and its end.
+/* A tool's frame: its name, its options from one table that also prints --help, its messages and
+ * its end.
  *
  *	int
  *	main(int argc, char **argv)
  *	{
  *		static const struct opt opts[] = { ..., OPT_END };
- *		static const struct tool tool = { "sr-embed", "[-m MODEL] < records > records", "about", "examples", opts };
+ *		static const struct tool tool = { "sr-embed", "[FILE]", "about", "examples", opts };
  *
  *		tool_init(&tool, &argc, &argv);
  *		...
@@ -54,8 +55,9 @@ struct tool {
 	const struct opt *opts;
 };
 
-/* Set up SIGPIPE's default, parse and remove the options: *argv then starts at the first operand and
- * *argc counts operands. Handles --help, --version (exit 0), a bad option or value (one line, exit 2), "--". */
+/* Set up SIGPIPE's default, parse and remove the options: *argv then starts at the first operand
+ * and *argc counts operands. Handles --help, --version (exit 0), a bad option or value (one line,
+ * exit 2), "--". */
 void tool_init(const struct tool *t, int *argc, char ***argv);
 /* Exit 2 with "NAME: message" and a pointer to --help. */
 _Noreturn void tool_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -1,5 +1,5 @@
-/* One line of progress on stderr, only when that is a terminal: count, rate, and the time left where
- * the total is known. Rewritten in place at most five times a second; erased at the end. */
+/* One line of progress on stderr, only when that is a terminal: count, rate, and the time left
+ * where the total is known. Rewritten in place at most five times a second; erased at the end. */
 #ifndef BASE_PROGRESS_H
 #define BASE_PROGRESS_H
 

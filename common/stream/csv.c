@@ -1,8 +1,10 @@
-/* Rows: CSV (RFC 4180, through libcsv) and TSV, which knows no quoting. The first row is the header.
+/* Rows: CSV (RFC 4180, through libcsv) and TSV, which knows no quoting. The first row is the
+ * header.
  *
- * libcsv decodes the fields; where they stand it does not say, so the spans are found here by the same
- * rules, and both must come to the same number of fields. A quoted field begins with the quote, blanks
- * belong to the field, rows end with LF or CRLF, a quote inside an unquoted field is itself. */
+ * libcsv decodes the fields; where they stand it does not say, so the spans are found here by the
+ * same rules, and both must come to the same number of fields. A quoted field begins with the
+ * quote, blanks belong to the field, rows end with LF or CRLF, a quote inside an unquoted field
+ * is itself. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,9 +88,11 @@ split(struct record *r, char delim, bool quotes, struct err *e)
 		if (quotes && i < r->len && r->body[i] == '"') {
 			i = skip_quoted(r->body, i, r->len);
 			if (!i)
-				return err_set(e, "column %zu: the quote is never closed", r->n + 1);
+				return err_set(e, "column %zu: the quote is never closed",
+					r->n + 1);
 			if (i < r->len && r->body[i] != delim)
-				return err_set(e, "column %zu: text behind the closing quote", r->n + 1);
+				return err_set(e, "column %zu: text behind the closing quote",
+					r->n + 1);
 		} else {
 			char *p = memchr(r->body + i, delim, r->len - i);
 
@@ -252,7 +256,8 @@ csv_open(struct stream *s, struct err *e)
 {
 	if (csv_init(&s->csv, 0) != 0)
 		return err_set(e, "libcsv does not start");
-	/* It gets one row at a time without its ending, so nothing in there ends a row; and blanks stay. */
+	/* It gets one row at a time without its ending, so nothing in there ends a row; and
+	 * blanks stay. */
 	csv_set_term_func(&s->csv, never);
 	csv_set_space_func(&s->csv, never);
 	csv_set_blk_size(&s->csv, (size_t)64 << 10);
@@ -304,8 +309,8 @@ put_changed(struct record *r, struct change *c, size_t i, struct buf *b, struct 
 	}
 	for (size_t k = 0; k < len; k++)
 		if (text[k] == '\t' || text[k] == '\n' || text[k] == '\r')
-			return record_err(r, e, "the new '%s' holds a tab or a line end, which TSV cannot",
-				c->role);
+			return record_err(r, e, "the new '%s' holds a tab or a line end, which "
+				"TSV cannot", c->role);
 	buf_add(b, text, len);
 	return 0;
 }
@@ -319,7 +324,8 @@ column_change(const struct record *r, size_t i)
 	return NULL;
 }
 
-/* A change of a field that the row is too short for makes it longer; one that no column takes is left out. */
+/* A change of a field that the row is too short for makes it longer; one that no column takes is
+ * left out. */
 static int
 write_row(struct record *r, struct err *e)
 {

@@ -1,6 +1,6 @@
-/* What the files of this room share. A stream cuts its input into records (stream.c), a format says
- * where a record ends, what its fields are and how they are written back (lines.c, jsonl.c, rows.c),
- * a record gives and takes values (record.c). */
+/* What the files of this room share. A stream cuts its input into records (stream.c), a format
+ * says where a record ends, what its fields are and how they are written back (lines.c, jsonl.c,
+ * csv.c), a record gives and takes values (record.c). */
 #ifndef STREAM_INTERNAL_H
 #define STREAM_INTERNAL_H
 
@@ -52,11 +52,13 @@ struct record {
 
 struct format {
 	const char *name;
-	const char *blank; /* a line of nothing but these bytes is no record; NULL: every line is one */
+	/* A line of nothing but these bytes is no record; NULL: every line is one. */
+	const char *blank;
 	/* Read the header, if the format has one. */
 	int (*open)(struct stream *s, struct err *e);
-	/* Offset of the byte that ends the record at `data`, or `len` when that is not there yet. Goes on where
-	 * it stopped the last time: s->scan is how far it had come, s->scan_state what it was in. */
+	/* Offset of the byte that ends the record at `data`, or `len` when that is not there yet.
+	 * Goes on where it stopped the last time: s->scan is how far it had come, s->scan_state
+	 * what it was in. */
 	size_t (*end)(struct stream *s, const char *data, size_t len);
 	/* Check the body and find its fields. */
 	int (*parse)(struct record *r, struct err *e);
@@ -108,8 +110,8 @@ struct stream {
 
 /* stream.c */
 void stream_put(struct stream *s, const void *bytes, size_t len);
-/* The next record's place without making a record of it: 1 there, 0 the end, -1 an error, 2 not yet (when not
- * to wait). */
+/* The next record's place without making a record of it: 1 there, 0 the end, -1 an error, 2 not
+ * yet (when not to wait). */
 int stream_find(struct stream *s, bool wait, struct err *e);
 /* Take what stream_find found; its bytes start at the returned place until the next read. */
 const char *stream_take(struct stream *s);
@@ -123,8 +125,8 @@ const char *role_field(const struct stream *s, const char *role);
 const char *value_text(struct value *v, size_t *len);
 const char *value_json(struct value *v, size_t *len);
 void value_release(struct value *v);
-/* The name of the field that a change writes to: the one that plays the role where the output keeps the
- * input's format, else the role's own name, so that the next tool finds it there. */
+/* The name of the field that a change writes to: the one that plays the role where the output
+ * keeps the input's format, else the role's own name, so that the next tool finds it there. */
 const char *change_field(const struct record *r, const struct change *c);
 /* Find each change's target. */
 void record_aim(struct record *r);
@@ -134,7 +136,8 @@ struct change *record_change(const struct record *r, const struct field *f);
 struct value *record_value(struct record *r, const char *role);
 /* Write the record as a JSON object made of its fields and changes. */
 void record_put_object(struct record *r);
-/* Write the changes that replace nothing as members; `before` is the byte before the first ("," or ""). */
+/* Write the changes that replace nothing as members; `before` is the byte before the first (","
+ * or ""). */
 void record_put_new(struct record *r, const char *before);
 /* Room for n fields, all zero. */
 void record_fields(struct record *r, size_t n);

@@ -216,15 +216,15 @@ record_json(struct record *r, const char *role, size_t *len)
 const char *
 record_need(struct record *r, const char *role, size_t *len, struct err *e)
 {
-	const char *text = record_text(r, role, len), *field = role_field(r->s, role);
+	const char *text = record_text(r, role, len), *field = role_field(r->s, role), *what;
 
 	if (text)
 		return text;
+	what = record_value(r, role) ? "no string in the field" : "no field";
 	if (strcmp(field, role) == 0)
-		record_err(r, e, "%s '%s'", record_value(r, role) ? "no string in the field" : "no field", role);
+		record_err(r, e, "%s '%s'", what, role);
 	else
-		record_err(r, e, "%s '%s' (for the role '%s')",
-			record_value(r, role) ? "no string in the field" : "no field", field, role);
+		record_err(r, e, "%s '%s' (for the role '%s')", what, field, role);
 	return NULL;
 }
 

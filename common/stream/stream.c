@@ -319,13 +319,13 @@ write_error(const struct stream *s, struct err *e)
 static int
 after_write(struct stream *s, struct err *e)
 {
-	double now;
+	double now = clock_now();
 
 	s->written++;
-	if (!s->failed && (!stream_ready(s) || (now = clock_now()) - s->flushed > FLUSH_AFTER)) {
+	if (!s->failed && (stream_find(s, false, NULL) != 1 || now - s->flushed > FLUSH_AFTER)) {
 		if (fflush_unlocked(s->out) != 0)
 			s->failed = errno ? errno : EIO;
-		s->flushed = clock_now();
+		s->flushed = now;
 	}
 	return s->failed ? write_error(s, e) : 0;
 }
