@@ -6,13 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+void
+mem_out(void)
+{
+	fputs("out of memory\n", stderr);
+	exit(1);
+}
+
 static void *
 must(void *p)
 {
-	if (!p) {
-		fputs("out of memory\n", stderr);
-		exit(1);
-	}
+	if (!p)
+		mem_out();
 	return p;
 }
 

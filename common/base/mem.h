@@ -13,6 +13,8 @@
 void *mem_alloc(size_t n, size_t size);
 /* Like mem_alloc, but NULL on overflow or lack of memory. 64-byte aligned; free() releases. */
 void *mem_try(size_t n, size_t size);
+/* What an allocation that must succeed does when there is no memory. */
+_Noreturn void mem_out(void);
 /* realloc to n * size bytes, never NULL (new bytes are not cleared). */
 void *mem_grow(void *p, size_t n, size_t size);
 /* A copy of `len` bytes with a NUL behind them. */

@@ -19,6 +19,10 @@ struct pool {
 	atomic_size_t next;     /* next job to take */
 	atomic_size_t running;  /* workers that have not finished this epoch */
 	atomic_bool stop;
+	struct scratch {
+		void *p;
+		size_t len;
+	} *scratch;             /* n + 1 */
 	size_t n_jobs;
 	void (*fn)(void *, size_t, size_t);
 	void *arg;
@@ -118,6 +122,7 @@ pool_new(int n)
 		omp_set_num_threads(1);
 	p->n = n > 0 ? (size_t)n : (size_t)pool_default();
 	p->threads = mem_alloc(p->n, sizeof *p->threads);
+	p->scratch = mem_alloc(p->n + 1, sizeof *p->scratch);
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->wake, NULL);
 	pthread_cond_init(&p->done, NULL);
@@ -148,8 +153,26 @@ pool_free(struct pool *p)
 	pthread_mutex_destroy(&p->lock);
 	pthread_cond_destroy(&p->wake);
 	pthread_cond_destroy(&p->done);
+	for (size_t i = 0; i <= p->n; i++)
+		free(p->scratch[i].p);
+	free(p->scratch);
 	free(p->threads);
 	free(p);
+}
+
+void *
+pool_scratch(struct pool *p, size_t thread, size_t bytes)
+{
+	struct scratch *s = &p->scratch[thread];
+
+	if (bytes > s->len) {
+		free(s->p);
+		s->len = bytes + bytes / 4;
+		s->p = mem_try(s->len, 1);
+		if (!s->p)
+			mem_out();
+	}
+	return s->p;
 }
 
 size_t

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "tensor/gemm.h"
 #include "tensor/kernels.h"
 #include "tensor/types.h"
@@ -50,17 +49,16 @@ struct mul {
 	uint16_t *half;  /* x in bf16 and zero rows behind it; NULL for f32 products */
 	size_t m, panels;
 	float *y;
-	float **scratch; /* per thread: a panel in f32, one in bf16, a padded result */
+	struct pool *pool;
 };
 
+/* A panel in f32, one in bf16, and a padded result. */
 static float *
 scratch_of(const struct mul *a, size_t thread)
 {
 	size_t step = panel(a->w->rows);
 
-	if (!a->scratch[thread])
-		a->scratch[thread] = mem_alloc(step * a->w->cols * 3 / 2 + BLOCK * step, sizeof(float));
-	return a->scratch[thread];
+	return pool_scratch(a->pool, thread, (step * a->w->cols * 3 / 2 + BLOCK * step) * sizeof(float));
 }
 
 static void
@@ -125,18 +123,6 @@ mul_rows(void *arg, size_t job, size_t thread)
 	}
 }
 
-static void
-run(struct pool *p, struct mul *a, size_t jobs, void (*fn)(void *, size_t, size_t))
-{
-	size_t threads = pool_size(p);
-
-	a->scratch = mem_alloc(threads, sizeof *a->scratch);
-	pool_run(p, jobs, fn, a);
-	for (size_t i = 0; i < threads; i++)
-		free(a->scratch[i]);
-	free(a->scratch);
-}
-
 /* bf16 products for weights that are stored in fewer bits than f32; SR_PRODUCTS=f32 turns them off. */
 static bool
 use_bf16(const struct weight *w)
@@ -150,27 +136,26 @@ void
 weight_mul(struct pool *p, const struct weight *w, const float *x, size_t m, float *y)
 {
 	size_t step = panel(w->rows);
-	struct mul a = { w, x, NULL, m, (w->rows + step - 1) / step, y, NULL };
+	struct mul a = { w, x, NULL, m, (w->rows + step - 1) / step, y, p };
 
 	if (m == 0)
 		return;
 	if (!use_bf16(w)) {
-		run(p, &a, a.panels, mul_panel);
+		pool_run(p, a.panels, mul_panel, &a);
 		return;
 	}
-	a.half = mem_alloc((m + LAST - 1) / LAST * LAST * w->cols, sizeof *a.half);
+	a.half = pool_scratch(p, pool_size(p), (m + LAST - 1) / LAST * LAST * w->cols * sizeof *a.half);
 	pool_run(p, (m + LAST - 1) / LAST, halve_rows, &a);
-	run(p, &a, (m + BLOCK - 1) / BLOCK * a.panels, mul_panel_bf16);
-	free(a.half);
+	pool_run(p, (m + BLOCK - 1) / BLOCK * a.panels, mul_panel_bf16, &a);
 }
 
 void
 weight_mul_rows(struct pool *p, const struct weight *w, const float *x, size_t m, float *y)
 {
 	size_t step = panel(w->rows);
-	struct mul a = { w, x, NULL, m, (w->rows + step - 1) / step, y, NULL };
+	struct mul a = { w, x, NULL, m, (w->rows + step - 1) / step, y, p };
 
-	run(p, &a, a.panels, mul_rows);
+	pool_run(p, a.panels, mul_rows, &a);
 }
 
 const char *

@@ -18,7 +18,7 @@ struct weight {
 	const void *data;
 };
 
-/* y (M,N) = x (M,K) · wᵀ */
+/* y (M,N) = x (M,K) · wᵀ; the pool must not be NULL (its scratch is used). */
 void weight_mul(struct pool *p, const struct weight *w, const float *x, size_t m, float *y);
 void weight_mul_rows(struct pool *p, const struct weight *w, const float *x, size_t m, float *y);
 /* out (K) = row `i` of w, in f32. */

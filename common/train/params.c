@@ -1,0 +1,180 @@
+#include "train/params.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "tensor/types.h"
+
+enum { SLICE = 1 << 16 }; /* parameters that a job takes */
+
+static void
+bind(struct model *view, const struct config *c, float *w, const uint16_t *half)
+{
+	struct tensor_spec s;
+	size_t at = 0;
+
+	view->c = *c;
+	view->layers = mem_alloc(c->n_layer, sizeof *view->layers);
+	for (size_t i = 0; config_tensor(c, i, &s); i++) {
+		struct slot slot = model_slot(view, s.name);
+
+		if (slot.w && half)
+			*slot.w = (struct weight){ TYPE_BF16, s.rows, s.cols, half + at };
+		else if (slot.w)
+			*slot.w = (struct weight){ TYPE_F32, s.rows, s.cols, w + at };
+		else
+			*slot.v = w + at;
+		at += s.rows * s.cols;
+	}
+	if (c->tied)
+		view->head = view->embed;
+}
+
+size_t
+params_bytes(const struct config *c, bool bf16)
+{
+	return config_params(c) * (4 * sizeof(float) + (bf16 ? sizeof(uint16_t) : 0));
+}
+
+int
+params_init(struct params *p, const struct model *m, bool bf16, struct err *e)
+{
+	struct tensor_spec s;
+	size_t at = 0;
+
+	*p = (struct params){ .c = m->c, .n = config_params(&m->c) };
+	p->w = mem_try(p->n, sizeof *p->w);
+	p->g = mem_try(p->n, sizeof *p->g);
+	p->m = mem_try(p->n, sizeof *p->m);
+	p->v = mem_try(p->n, sizeof *p->v);
+	p->half = bf16 ? mem_try(p->n, sizeof *p->half) : NULL;
+	if (!p->w || !p->g || !p->m || !p->v || (bf16 && !p->half)) {
+		params_release(p);
+		return err_set(e, "not enough memory to train %zu parameters", p->n);
+	}
+	for (size_t i = 0; config_tensor(&p->c, i, &s); i++) {
+		struct slot slot = model_slot((struct model *)m, s.name);
+
+		for (size_t r = 0; slot.w && r < s.rows; r++)
+			weight_row(slot.w, r, p->w + at + r * s.cols);
+		if (slot.v)
+			memcpy(p->w + at, *slot.v, s.cols * sizeof *p->w);
+		at += s.rows * s.cols;
+	}
+	bind(&p->view, &p->c, p->w, p->half);
+	bind(&p->grad, &p->c, p->g, NULL);
+	params_refresh(p, NULL);
+	return 0;
+}
+
+void
+params_release(struct params *p)
+{
+	free(p->w);
+	free(p->g);
+	free(p->m);
+	free(p->v);
+	free(p->half);
+	free(p->view.layers);
+	free(p->grad.layers);
+	*p = (struct params){ 0 };
+}
+
+static size_t
+slice(const struct params *p, size_t job)
+{
+	return p->n - job * SLICE < SLICE ? p->n - job * SLICE : SLICE;
+}
+
+static void
+refresh_slice(void *arg, size_t job, size_t thread)
+{
+	struct params *p = arg;
+
+	(void)thread;
+	kernels()->to_bf16(p->w + job * SLICE, p->half + job * SLICE, slice(p, job));
+}
+
+void
+params_refresh(struct params *p, struct pool *pool)
+{
+	if (p->half)
+		pool_run(pool, (p->n + SLICE - 1) / SLICE, refresh_slice, p);
+}
+
+struct squares {
+	const struct params *p;
+	double *sums;
+};
+
+static void
+square_slice(void *arg, size_t job, size_t thread)
+{
+	struct squares *s = arg;
+
+	(void)thread;
+	s->sums[job] = kernels()->sum_squares(s->p->g + job * SLICE, slice(s->p, job));
+}
+
+double
+params_grad_norm(const struct params *p, struct pool *pool)
+{
+	size_t jobs = (p->n + SLICE - 1) / SLICE;
+	struct squares s = { p, mem_alloc(jobs, sizeof *s.sums) };
+	double sum = 0;
+
+	pool_run(pool, jobs, square_slice, &s);
+	for (size_t i = 0; i < jobs; i++)
+		sum += s.sums[i];
+	free(s.sums);
+	return sqrt(sum);
+}
+
+struct update {
+	struct params *p;
+	const struct adamw *a;
+	size_t from, n; /* the tensor under way */
+};
+
+static void
+update_slice(void *arg, size_t job, size_t thread)
+{
+	struct update *u = arg;
+	size_t at = u->from + job * SLICE, n = u->n - job * SLICE < SLICE ? u->n - job * SLICE : SLICE;
+
+	(void)thread;
+	kernels()->adamw(u->a, u->p->w + at, u->p->g + at, u->p->m + at, u->p->v + at, n);
+}
+
+void
+params_update(struct params *p, const struct adamw *a, struct pool *pool)
+{
+	struct adamw vectors = *a;
+	struct tensor_spec s;
+	size_t at = 0;
+
+	vectors.weight_decay = 0;
+	for (size_t i = 0; config_tensor(&p->c, i, &s); i++) {
+		struct update u = { p, s.rows == 1 ? &vectors : a, at, s.rows * s.cols };
+
+		pool_run(pool, (u.n + SLICE - 1) / SLICE, update_slice, &u);
+		at += u.n;
+	}
+	params_refresh(p, pool);
+}
+
+void
+params_put(const struct params *p, struct gguf_out *o)
+{
+	struct tensor_spec s;
+	size_t at = 0;
+
+	for (size_t i = 0; config_tensor(&p->c, i, &s); i++) {
+		uint64_t dims[2] = { s.cols, s.rows };
+
+		gguf_put_tensor(o, s.name, TYPE_F32, s.rows == 1 ? 1 : 2, dims, p->w + at);
+		at += s.rows * s.cols;
+	}
+}

@@ -1,0 +1,38 @@
+/* A model in training: f32 masters, their gradients and AdamW's moments, each in one allocation in the order of
+ * config_tensor, and views of them as models.
+ *
+ * `view` is what the forward pass runs on: its matrices are bf16 copies of the masters where the CPU has bf16 products, the
+ * masters themselves elsewhere; norms are always the masters. `grad` has the gradients in the same places. */
+#ifndef TRAIN_PARAMS_H
+#define TRAIN_PARAMS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/pool.h"
+#include "model/model.h"
+#include "tensor/kernels.h"
+
+struct params {
+	struct config c;
+	size_t n;            /* parameters */
+	float *w, *g, *m, *v; /* (n) each */
+	uint16_t *half;      /* (n), or NULL for f32 products */
+	struct model view, grad;
+};
+
+/* Copy the model's weights, expanded to f32. `bf16` asks for bf16 products. */
+int params_init(struct params *p, const struct model *m, bool bf16, struct err *e);
+void params_release(struct params *p);
+/* Bytes that params_init takes for a model of that shape. */
+size_t params_bytes(const struct config *c, bool bf16);
+/* The masters changed: bring the bf16 copies up to date. */
+void params_refresh(struct params *p, struct pool *pool);
+/* Euclidean norm of all gradients. */
+double params_grad_norm(const struct params *p, struct pool *pool);
+/* One AdamW update, weight decay on matrices alone; then params_refresh. */
+void params_update(struct params *p, const struct adamw *a, struct pool *pool);
+/* Put the masters into a file to be written, as F32 tensors. They must live until it is saved. */
+void params_put(const struct params *p, struct gguf_out *o);
+
+#endif

@@ -1,0 +1,527 @@
+/* sr-train-step: token records in, a trained model out, one log record per AdamW step. */
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/opt.h"
+#include "base/progress.h"
+#include "stream/stream.h"
+#include "tensor/gemm.h"
+#include "train/checkpoint.h"
+#include "train/schedule.h"
+
+static struct {
+	struct stream_opts stream;
+	const char *model, *out, *valid, *checkpoint, *schedule, *products;
+	double rate, warmup, clip, weight_decay, beta1, beta2;
+	long steps, batch, batch_tokens, pass_tokens, max_tokens, save_every, valid_every, patience, threads;
+	bool resume, dry_run;
+} o = {
+	.stream = { .format = "jsonl", .main = "tokens" },
+	.schedule = "constant",
+	.products = "auto",
+	.rate = 3e-4,
+	.clip = 1,
+	.weight_decay = 0.01,
+	.beta1 = 0.9,
+	.beta2 = 0.999,
+	.batch = 16,
+	.pass_tokens = 2048,
+	.valid_every = 100,
+};
+
+static const struct opt opts[] = {
+	{ 'm', "model", OPT_TEXT, &o.model, "FILE", "the model to start from", 0, 0 },
+	{ 'o', "output", OPT_TEXT, &o.out, "FILE", "where the trained model goes (F32)", 0, 0 },
+	{ 0, "rate", OPT_REAL, &o.rate, "R", "peak learning rate (0.0003)", 0, 10 },
+	{ 0, "schedule", OPT_PICK, &o.schedule, "constant|linear|cosine", "learning rate after warm-up (constant)", 0, 0 },
+	{ 0, "warmup", OPT_REAL, &o.warmup, "N", "steps of warm-up, or below 1 a share of --steps (0)", 0, 1e9 },
+	{ 0, "steps", OPT_INT, &o.steps, "N", "stop after N steps; linear and cosine end there", 0, 1e9 },
+	{ 0, "batch", OPT_INT, &o.batch, "N", "records per step (16)", 1, 1e6 },
+	{ 0, "batch-tokens", OPT_INT, &o.batch_tokens, "N", "instead: as many whole records as fit in N tokens", 0, 1e8 },
+	{ 0, "pass-tokens", OPT_INT, &o.pass_tokens, "N",
+		"tokens held at a time; a larger batch accumulates gradients (2048)", 16, 1e7 },
+	{ 0, "max-tokens", OPT_INT, &o.max_tokens, "N", "longest record (the model's context)", 2, 1e7 },
+	{ 0, "clip", OPT_REAL, &o.clip, "X", "largest gradient norm, 0 for none (1)", 0, 1e9 },
+	{ 0, "weight-decay", OPT_REAL, &o.weight_decay, "X", "on matrices, not on norms (0.01)", 0, 10 },
+	{ 0, "beta1", OPT_REAL, &o.beta1, "X", "AdamW's first moment (0.9)", 0, 0.99999 },
+	{ 0, "beta2", OPT_REAL, &o.beta2, "X", "AdamW's second moment (0.999)", 0, 0.99999999 },
+	{ 0, "products", OPT_PICK, &o.products, "auto|bf16|f32", "matrix products (auto: bf16 where the CPU has it)", 0, 0 },
+	{ 0, "valid", OPT_TEXT, &o.valid, "FILE", "token records to validate on; the best model is kept", 0, 0 },
+	{ 0, "valid-every", OPT_INT, &o.valid_every, "N", "steps between validations (100)", 1, 1e9 },
+	{ 0, "patience", OPT_INT, &o.patience, "N", "stop after N validations without a better loss (0: never)", 0, 1e9 },
+	{ 0, "checkpoint", OPT_TEXT, &o.checkpoint, "FILE", "where checkpoints go (OUTPUT.checkpoint)", 0, 0 },
+	{ 0, "save-every", OPT_INT, &o.save_every, "N", "steps between checkpoints (0: only on a signal)", 0, 1e9 },
+	{ 0, "resume", OPT_FLAG, &o.resume, NULL, "go on from the checkpoint, if there is one", 0, 0 },
+	{ 0, "dry-run", OPT_FLAG, &o.dry_run, NULL, "say what would be trained and with how much memory", 0, 0 },
+	{ 't', "threads", OPT_INT, &o.threads, "N", "threads (what affinity and the cgroup allow)", 1, 4096 },
+	STREAM_OPTS(o.stream),
+	OPT_END,
+};
+
+static const struct tool tool = {
+	"sr-train-step", "-m MODEL -o FILE [OPTIONS] < token-records > log",
+	"Train all parameters of a model on token records: each batch is one AdamW step and one log record.",
+	"sr-prompt -i csv -f completion=benign < data/pairs.csv | sr-tokenize -m base.gguf | shuf |\n"
+	"\tsr-train-step -m base.gguf -o tuned.gguf --rate 5e-4 > log.jsonl",
+	opts,
+};
+
+static volatile sig_atomic_t stop_signal, save_signal;
+
+static void
+on_signal(int sig)
+{
+	if (sig == SIGUSR1)
+		save_signal = 1;
+	else
+		stop_signal = sig;
+}
+
+static void
+catch_signals(void)
+{
+	struct sigaction a = { .sa_handler = on_signal };
+
+	sigaction(SIGTERM, &a, NULL);
+	sigaction(SIGINT, &a, NULL);
+	sigaction(SIGUSR1, &a, NULL);
+}
+
+/* The run: what stands between two steps. */
+struct run {
+	struct model *m;
+	struct trainer t;
+	struct progress_state s;
+	struct stream *in;
+	struct example *batch, *valid, held; /* held: read, but the batch was full */
+	size_t n, cap, n_valid;
+	bool have_held, ended;
+	char *checkpoint, *options;
+	double start;          /* of this process's first step */
+	uint64_t first_step, start_tokens;
+	double loss;           /* of the last step */
+};
+
+static size_t
+longest(const struct run *r)
+{
+	size_t n = o.max_tokens ? (size_t)o.max_tokens : r->m->c.n_ctx;
+
+	return n < (size_t)o.pass_tokens ? n : (size_t)o.pass_tokens;
+}
+
+/* Wait for input, but not through a signal: 0 when there is some (or the end), 1 when told to stop. */
+static int
+wait_input(struct run *r)
+{
+	struct pollfd p = { STDIN_FILENO, POLLIN, 0 };
+
+	while (!stream_ready(r->in) && !stop_signal && !save_signal)
+		poll(&p, 1, 500);
+	return stop_signal || save_signal;
+}
+
+/* The next example: 1, 0 at the end, -1 on a bad record. */
+static int
+next_example(struct run *r, struct example *x, struct err *e)
+{
+	int status;
+
+	if (r->have_held) {
+		*x = r->held;
+		r->have_held = false;
+		return 1;
+	}
+	for (;;) {
+		struct record *rec = stream_read(r->in, &status, e);
+
+		if (!rec)
+			return status;
+		if (record_is_summary(rec)) {
+			record_free(rec);
+			continue;
+		}
+		status = example_read(x, rec, r->m->c.n_vocab, longest(r), e);
+		record_free(rec);
+		if (status == 0)
+			return 1;
+		if (!o.stream.keep)
+			return -1;
+		tool_warn("%s: skipped", e->msg);
+	}
+}
+
+static void
+batch_clear(struct run *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		example_release(&r->batch[i]);
+	r->n = 0;
+}
+
+/* Fill the batch: 1, or 0 at the end of the stream or when a signal came while waiting (the batch is then kept and
+ * filled by the next call). */
+static int
+fill(struct run *r, struct err *e)
+{
+	size_t tokens = 0;
+
+	for (size_t i = 0; i < r->n; i++)
+		tokens += r->batch[i].n;
+	for (;;) {
+		struct example x;
+		int status;
+
+		if (!o.batch_tokens && r->n == (size_t)o.batch)
+			return 1;
+		if (!r->have_held && !r->ended && wait_input(r))
+			return 0;
+		status = r->ended ? 0 : next_example(r, &x, e);
+		if (status < 0)
+			return -1;
+		if (status == 0) {
+			r->ended = true;
+			return r->n > 0;
+		}
+		if (o.batch_tokens && r->n > 0 && tokens + x.n > (size_t)o.batch_tokens) {
+			r->held = x;
+			r->have_held = true;
+			return 1;
+		}
+		if (r->n == r->cap) {
+			r->cap = r->cap ? r->cap * 2 : 64;
+			r->batch = mem_grow(r->batch, r->cap, sizeof *r->batch);
+		}
+		tokens += x.n;
+		r->batch[r->n++] = x;
+	}
+}
+
+static void
+save(struct run *r)
+{
+	struct err e;
+
+	if (checkpoint_save(r->checkpoint, &r->t, &r->s, r->options, &e) < 0)
+		tool_die(&e);
+}
+
+static void
+write_model(struct run *r, double loss)
+{
+	struct gguf_out *g = gguf_out_new();
+	struct err e;
+
+	gguf_put_copy_all(g, r->m->file);
+	gguf_put_drop(g, "general.file_type");
+	gguf_put_u32(g, "general.file_type", 0);
+	gguf_put_u64(g, "sr.training.steps", r->t.step);
+	gguf_put_u64(g, "sr.training.tokens", r->s.tokens);
+	gguf_put_f32(g, "sr.training.loss", (float)loss);
+	gguf_put_str(g, "sr.training.options", r->options, strlen(r->options));
+	params_put(&r->t.p, g);
+	if (gguf_save(g, o.out, &e) < 0)
+		tool_die(&e);
+	gguf_out_free(g);
+}
+
+static void
+log_line(struct run *r, struct buf *b)
+{
+	struct err e;
+
+	if (stream_write_json(r->in, b->data, b->len, &e) < 0)
+		tool_die(&e);
+	if (fflush(stdout) != 0)
+		tool_fail("stdout: %s", strerror(errno));
+	buf_clear(b);
+}
+
+static void
+log_step(struct run *r, const struct step_stats *s, double rate, double seconds)
+{
+	struct buf b = { 0 };
+
+	buf_printf(&b, "{\"step\":%llu,\"loss\":", (unsigned long long)r->t.step);
+	json_put_real(&b, s->loss, 7);
+	buf_puts(&b, ",\"learning_rate\":");
+	json_put_real(&b, rate, 7);
+	buf_puts(&b, ",\"grad_norm\":");
+	json_put_real(&b, s->grad_norm, 5);
+	buf_printf(&b, ",\"records\":%llu,\"tokens\":%zu,\"targets\":%zu,\"tokens_per_s\":",
+		(unsigned long long)r->s.records, s->tokens, s->targets);
+	json_put_real(&b, seconds > 0 ? (double)s->tokens / seconds : 0, 5);
+	buf_putc(&b, '}');
+	log_line(r, &b);
+	buf_release(&b);
+}
+
+/* Validate; true when it is time to stop. */
+static bool
+validate(struct run *r)
+{
+	struct buf b = { 0 };
+	struct err e;
+	double loss;
+
+	if (trainer_evaluate(&r->t, r->valid, r->n_valid, &loss, &e) < 0)
+		tool_die(&e);
+	buf_printf(&b, "{\"step\":%llu,\"valid_loss\":", (unsigned long long)r->t.step);
+	json_put_real(&b, loss, 7);
+	if (loss < r->s.best) {
+		r->s.best = loss;
+		r->s.bad = 0;
+		write_model(r, loss);
+	} else {
+		r->s.bad++;
+	}
+	buf_printf(&b, ",\"best\":%s}", r->s.bad == 0 ? "true" : "false");
+	log_line(r, &b);
+	buf_release(&b);
+	return o.patience && r->s.bad >= (uint64_t)o.patience;
+}
+
+static void
+read_valid(struct run *r)
+{
+	struct stream_opts so = { .format = "jsonl", .main = "tokens" };
+	FILE *f = fopen(o.valid, "r");
+	struct record *rec;
+	struct stream *in;
+	struct err e;
+	size_t cap = 0;
+	int status;
+
+	if (!f)
+		tool_fail("%s: %s", o.valid, strerror(errno));
+	in = stream_open(&so, f, NULL, o.valid, &e);
+	if (!in)
+		tool_die(&e);
+	while ((rec = stream_read(in, &status, &e))) {
+		if (r->n_valid == cap) {
+			cap = cap ? cap * 2 : 256;
+			r->valid = mem_grow(r->valid, cap, sizeof *r->valid);
+		}
+		if (example_read(&r->valid[r->n_valid++], rec, r->m->c.n_vocab, longest(r), &e) < 0)
+			tool_die(&e);
+		record_free(rec);
+	}
+	if (status < 0)
+		tool_die(&e);
+	if (r->n_valid == 0)
+		tool_fail("%s: no records to validate on", o.valid);
+	stream_free(in);
+	fclose(f);
+}
+
+/* What must be the same for a resumed run to end as an undisturbed one. */
+static char *
+describe_options(const struct run *r)
+{
+	struct buf b = { 0 };
+
+	buf_printf(&b, "full %s params=%zu rate=%g schedule=%s warmup=%g steps=%ld batch=%ld batch_tokens=%ld "
+		"pass_tokens=%ld max_tokens=%zu clip=%g weight_decay=%g beta1=%g beta2=%g products=%s valid=%zu/%ld/%ld",
+		r->m->c.arch, r->t.p.n, o.rate, o.schedule, o.warmup, o.steps, o.batch, o.batch_tokens, o.pass_tokens,
+		longest(r), o.clip, o.weight_decay, o.beta1, o.beta2, r->t.o.bf16 ? "bf16" : "f32", r->n_valid,
+		o.valid ? o.valid_every : 0, o.patience);
+	return buf_str(&b);
+}
+
+/* Skip what the checkpoint has seen, and see that it is the same. */
+static void
+resume(struct run *r)
+{
+	uint64_t hash = EXAMPLE_HASH_START;
+	struct err e;
+
+	if (checkpoint_load(r->checkpoint, &r->t, &r->s, r->options, &e) < 0)
+		tool_die(&e);
+	for (uint64_t i = 0; i < r->s.records; i++) {
+		struct example x;
+		int status = next_example(r, &x, &e);
+
+		if (status < 0)
+			tool_die(&e);
+		if (status == 0)
+			tool_fail("stdin ends after %llu records, but %s has consumed %llu: give the same stream again",
+				(unsigned long long)i, r->checkpoint, (unsigned long long)r->s.records);
+		hash = example_hash(hash, &x);
+		example_release(&x);
+	}
+	if (hash >> 1 != r->s.hash >> 1)
+		tool_fail("the first %llu records differ from those that %s was trained on",
+			(unsigned long long)r->s.records, r->checkpoint);
+	r->s.hash = hash;
+	tool_warn("resumed at step %llu, after %llu records", (unsigned long long)r->t.step,
+		(unsigned long long)r->s.records);
+}
+
+static size_t
+warmup_steps(void)
+{
+	return (size_t)(o.warmup < 1 ? o.warmup * (double)o.steps + 0.5 : o.warmup);
+}
+
+static void
+say_plan(const struct run *r, size_t bytes)
+{
+	tool_warn("all %.2f M parameters of %s, %s products, %.0f MB", (double)config_params(&r->m->c) * 1e-6, o.model,
+		o.products, (double)bytes * 1e-6);
+}
+
+/* After some steps: how long all of it will take, where that can be known. */
+static void
+say_time(const struct run *r)
+{
+	double seconds = clock_now() - r->start;
+	uint64_t done = r->t.step - r->first_step;
+
+	if (done != 10)
+		return;
+	if (o.steps)
+		tool_warn("%.0f tokens/s; about %.0f minutes for the %lld steps left",
+			(double)(r->s.tokens - r->start_tokens) / seconds,
+			seconds / (double)done * (double)((uint64_t)o.steps - r->t.step) / 60,
+			(long long)((uint64_t)o.steps - r->t.step));
+	else
+		tool_warn("%.0f tokens/s; until the stream ends", (double)(r->s.tokens - r->start_tokens) / seconds);
+}
+
+/* One step on the batch. True when training is over. */
+static bool
+step(struct run *r)
+{
+	static const char *const names[] = { "constant", "linear", "cosine" };
+	enum schedule kind = SCHEDULE_CONSTANT;
+	struct step_stats s;
+	struct err e;
+	double rate, before = clock_now();
+
+	while (strcmp(names[kind], o.schedule) != 0)
+		kind++;
+	rate = schedule_rate(kind, o.rate, r->t.step + 1, warmup_steps(), (size_t)o.steps);
+	if (trainer_step(&r->t, r->batch, r->n, rate, &s, &e) < 0)
+		tool_die(&e);
+	for (size_t i = 0; i < r->n; i++)
+		r->s.hash = example_hash(r->s.hash, &r->batch[i]);
+	r->loss = s.loss;
+	r->s.records += r->n;
+	r->s.tokens += s.tokens;
+	batch_clear(r);
+	log_step(r, &s, rate, clock_now() - before);
+	say_time(r);
+	if (o.valid && r->t.step % (uint64_t)o.valid_every == 0 && validate(r))
+		return true;
+	if (o.save_every && r->t.step % (uint64_t)o.save_every == 0)
+		save(r);
+	return o.steps && r->t.step >= (uint64_t)o.steps;
+}
+
+static void
+train(struct run *r)
+{
+	struct err e;
+	bool over = o.steps && r->t.step >= (uint64_t)o.steps;
+
+	r->start = clock_now();
+	r->first_step = r->t.step;
+	r->start_tokens = r->s.tokens;
+	while (!over) {
+		int status = fill(r, &e);
+
+		if (status < 0)
+			tool_die(&e);
+		if (save_signal || stop_signal) {
+			save(r);
+			tool_warn("step %llu saved in %s", (unsigned long long)r->t.step, r->checkpoint);
+			if (stop_signal)
+				tool_fail("stopped by signal %d; go on with --resume and the same stream", (int)stop_signal);
+			save_signal = 0;
+			continue;
+		}
+		if (status == 0)
+			break;
+		over = step(r);
+	}
+	if (r->t.step == 0)
+		tool_fail("stdin: no records to train on");
+	if (o.valid && r->t.step % (uint64_t)o.valid_every != 0)
+		validate(r);
+	if (!o.valid)
+		write_model(r, r->loss);
+	unlink(r->checkpoint); /* the model stands: nothing to resume */
+}
+
+static void
+release(struct run *r)
+{
+	batch_clear(r);
+	free(r->batch);
+	if (r->have_held)
+		example_release(&r->held);
+	for (size_t i = 0; i < r->n_valid; i++)
+		example_release(&r->valid[i]);
+	free(r->valid);
+	stream_free(r->in);
+	pool_free(r->t.pool);
+	trainer_release(&r->t);
+	model_free(r->m);
+	free(r->checkpoint);
+	free(r->options);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct run r = { .s = { .hash = EXAMPLE_HASH_START, .best = INFINITY } };
+	struct trainer_opts to;
+	struct buf path = { 0 };
+	struct err e;
+
+	tool_init(&tool, &argc, &argv);
+	if (argc > 0)
+		tool_usage("what is '%s'? records come on stdin", argv[0]);
+	if (!o.model || (!o.out && !o.dry_run))
+		tool_usage("%s is needed", o.model ? "-o FILE" : "-m MODEL");
+	if (!o.steps && (strcmp(o.schedule, "constant") != 0 || (o.warmup > 0 && o.warmup < 1)))
+		tool_usage("%s needs --steps", o.warmup > 0 && o.warmup < 1 ? "a share of warm-up" : o.schedule);
+	r.m = model_open(o.model, &e);
+	if (!r.m)
+		tool_die(&e);
+	if (strcmp(o.products, "auto") == 0)
+		o.products = gemm_bf16_here() ? "bf16" : "f32";
+	else if (strcmp(o.products, "bf16") == 0 && !gemm_bf16_here())
+		tool_fail("no bf16 products here (%s): use --products f32", gemm_backend());
+	to = (struct trainer_opts){ o.beta1, o.beta2, 1e-8, o.weight_decay, o.clip, (size_t)o.pass_tokens,
+		strcmp(o.products, "bf16") == 0 };
+	say_plan(&r, trainer_bytes(&r.m->c, &to));
+	if (o.dry_run) {
+		model_free(r.m);
+		return tool_finish();
+	}
+	if (o.checkpoint)
+		buf_puts(&path, o.checkpoint);
+	else
+		buf_printf(&path, "%s.checkpoint", o.out);
+	r.checkpoint = buf_str(&path);
+	r.in = stream_open(&o.stream, stdin, stdout, "stdin", &e);
+	if (!r.in || trainer_init(&r.t, r.m, &to, pool_new((int)o.threads), &e) < 0)
+		tool_die(&e);
+	if (o.valid)
+		read_valid(&r);
+	r.options = describe_options(&r);
+	catch_signals();
+	if (o.resume && access(r.checkpoint, F_OK) == 0)
+		resume(&r);
+	train(&r);
+	release(&r);
+	return tool_finish();
+}
