@@ -390,6 +390,16 @@ stream_write(struct stream *s, struct record *r, struct err *e)
 }
 
 int
+stream_drop(struct stream *s, struct record *r, struct err *e)
+{
+	if (s->o.same && !s->o.raw) {
+		put_head(s);
+		stream_put(s, r->lead, r->lead_len);
+	}
+	return after_write(s, e);
+}
+
+int
 stream_write_json(struct stream *s, const char *json, size_t len, struct err *e)
 {
 	stream_put(s, json, len);

@@ -79,6 +79,8 @@ bool stream_ready(struct stream *s);
  * left out, and text that the format cannot hold (a newline in a plain line, a tab in TSV) is an
  * error. Does not free the record. */
 int stream_write(struct stream *s, struct record *r, struct err *e);
+/* Leave the record out of the output, but not what stood before it (a header, empty lines). */
+int stream_drop(struct stream *s, struct record *r, struct err *e);
 /* Write one JSON object that is no record of the input (a summary, a log line). */
 int stream_write_json(struct stream *s, const char *json, size_t len, struct err *e);
 /* A record of type "summary" that came from upstream: tools pass it through untouched. */
