@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/rng.h"
 
 double
 mean(const double *x, size_t n)
@@ -80,4 +81,94 @@ accuracy(const struct confusion *c)
 	size_t n = c->tp + c->fp + c->fn + c->tn;
 
 	return n > 0 ? (double)(c->tp + c->tn) / (double)n : NAN;
+}
+
+static int
+by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Of sorted values, linear between neighbours. */
+static double
+quantile(const double *x, size_t n, double q)
+{
+	double at = q * (double)(n - 1);
+	size_t i = (size_t)at;
+
+	return i + 1 < n ? x[i] + (at - (double)i) * (x[i + 1] - x[i]) : x[n - 1];
+}
+
+struct interval
+bootstrap(double (*f)(void *arg, const size_t *row, size_t n), void *arg, size_t n, size_t draws,
+	uint64_t seed)
+{
+	struct interval c = { NAN, NAN };
+	size_t *row = mem_alloc(n + 1, sizeof *row), found = 0;
+	double *x = mem_alloc(draws + 1, sizeof *x);
+	struct rng rng;
+
+	rng_seed(&rng, seed);
+	for (size_t d = 0; d < draws && n; d++) {
+		for (size_t i = 0; i < n; i++)
+			row[i] = (size_t)rng_below(&rng, n);
+		x[found] = f(arg, row, n);
+		found += !isnan(x[found]);
+	}
+	if (found) {
+		qsort(x, found, sizeof *x, by_size);
+		c = (struct interval){ quantile(x, found, 0.025), quantile(x, found, 0.975) };
+	}
+	free(row);
+	free(x);
+	return c;
+}
+
+static double
+mean_of(void *arg, const size_t *row, size_t n)
+{
+	const double *x = arg;
+	double sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += x[row[i]];
+	return sum / (double)n;
+}
+
+struct interval
+bootstrap_mean(const double *x, size_t n, size_t draws, uint64_t seed)
+{
+	return bootstrap(mean_of, (void *)x, n, draws, seed);
+}
+
+struct judgement {
+	const double *score;
+	const bool *positive;
+	double *s; /* the sample's */
+	bool *p;
+};
+
+static double
+auc_of(void *arg, const size_t *row, size_t n)
+{
+	struct judgement *j = arg;
+
+	for (size_t i = 0; i < n; i++) {
+		j->s[i] = j->score[row[i]];
+		j->p[i] = j->positive[row[i]];
+	}
+	return roc_auc(j->s, j->p, n);
+}
+
+struct interval
+bootstrap_auc(const double *score, const bool *positive, size_t n, size_t draws, uint64_t seed)
+{
+	struct judgement j = { score, positive, mem_alloc(n, sizeof(double)), mem_alloc(n, sizeof(bool)) };
+	struct interval c = bootstrap(auc_of, &j, n, draws, seed);
+
+	free(j.s);
+	free(j.p);
+	return c;
 }

@@ -3,6 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <utf8proc.h>
+
 #include "base/utf8.h"
 
 /* How many bytes from s on are ASCII, eight at a time. */
@@ -55,4 +57,24 @@ utf8_repair(const char *s, size_t len, struct buf *out)
 		len -= n;
 	}
 	buf_add(out, s, len);
+}
+
+void
+utf8_lower(const char *s, size_t len, struct buf *out)
+{
+	for (size_t i = 0, n; i < len; i += n) {
+		utf8proc_uint8_t low[4];
+		utf8proc_int32_t c;
+		bool ok;
+
+		n = utf8_step(s + i, len - i, &ok);
+		if (n == 1 && ok) {
+			buf_putc(out, s[i] >= 'A' && s[i] <= 'Z' ? s[i] + ('a' - 'A') : s[i]);
+		} else if (ok) {
+			utf8proc_iterate((const utf8proc_uint8_t *)s + i, (utf8proc_ssize_t)n, &c);
+			buf_add(out, low, (size_t)utf8proc_encode_char(utf8proc_tolower(c), low));
+		} else {
+			buf_add(out, s + i, n);
+		}
+	}
 }
