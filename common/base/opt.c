@@ -301,17 +301,14 @@ short_options(const char *arg, const char *next)
 }
 
 /* A file opened into the place of a closed stdin, stdout or stderr would be taken for it: a model
- * that is being written could then receive the records. */
+ * that is being written could then receive the records. What takes the place instead can only be used
+ * the wrong way round, so that reading or writing there is the error it would have been. */
 static void
 fill_std(void)
 {
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDONLY);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
 void
