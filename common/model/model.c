@@ -49,10 +49,11 @@ check_tensor(const struct gguf_tensor *t, const struct tensor_spec *s, struct er
 {
 	if (!t)
 		return err_set(e, "tensor %s is missing", s->name);
-	if (t->dims[0] != s->cols || t->dims[1] != s->rows || t->dims[2] != 1 || t->dims[3] != 1)
-		return err_set(e, "tensor %s is %llu x %llu x %llu, not %zu x %zu", t->name,
-			(unsigned long long)t->dims[0], (unsigned long long)t->dims[1],
-			(unsigned long long)t->dims[2], s->cols, s->rows);
+	if (t->dims[2] != 1 || t->dims[3] != 1)
+		return err_set(e, "tensor %s has %u dimensions, not 2", t->name, t->n_dims);
+	if (t->dims[0] != s->cols || t->dims[1] != s->rows)
+		return err_set(e, "tensor %s is %llu x %llu, not %zu x %zu", t->name,
+			(unsigned long long)t->dims[0], (unsigned long long)t->dims[1], s->cols, s->rows);
 	if (!type_info(t->type))
 		return err_set(e, "tensor %s is stored as %s (F32, F16, BF16 and Q8_0 are supported)",
 			t->name, type_label(t->type));
