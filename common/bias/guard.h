@@ -49,6 +49,9 @@ const char *fault_name(enum fault f);
 enum fault guard_check(const char *src, size_t n_src, const char *out, size_t n_out,
 	struct buf *detail);
 
+/* The facts alone, whatever else may be wrong: numbers, URLs, e-mail addresses, code, quotes. */
+enum fault guard_facts(const char *src, size_t n_src, const char *out, size_t n_out);
+
 /* The most bytes that a rewrite of n bytes may have, and the least. */
 size_t guard_longest(size_t n);
 size_t guard_shortest(size_t n);

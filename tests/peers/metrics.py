@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """SARI, chrF and chrF++ once more, by another way: a second derivation to test the C code against.
 
-Reads TAB-separated lines (source, output, reference...) and prints for each line SARI, its keep, delete
-and add parts, chrF and chrF++; then a line `corpus` with the mean SARI, chrF and chrF++."""
+metrics.py make SEED N   prints N records of random texts with outputs and references
+metrics.py check         reads what sr-score-rewrite makes of such records; exit 1 if a score differs by 1e-9"""
+import json
+import random
 import string
 import sys
 from collections import Counter
@@ -65,32 +67,62 @@ def chrf_stats(output, reference, word_order):
 
 
 def chrf_score(stats):
-    both = [(Fraction(m, o), Fraction(m, r)) for o, r, m in stats if o and r]
-    if not both:
-        return Fraction(0)
-    p, r = (sum(x) / len(both) for x in zip(*both))
-    return 500 * p * r / (4 * p + r) if p + r else Fraction(0)
+    """In floating point, so that ties between references fall as they do in sacreBLEU."""
+    both = [(m / o, m / r) for o, r, m in stats if o and r]
+    p, r = (sum(x[i] for x in both) / (len(both) or 1) for i in (0, 1))
+    return 100 * 5 * p * r / (4 * p + r) if p + r else 0.0
 
 
 def chrf_best(output, references, word_order):
     return max((chrf_stats(output, r, word_order) for r in references), key=chrf_score)
 
 
-def main():
-    total, n, corpus = Fraction(0), 0, {0: None, 2: None}
-    for line in sys.stdin.buffer:
-        source, output, *references = line.decode().rstrip("\n").split("\t")
-        row = sari(source, output, references)
-        total, n = total + row[0], n + 1
-        for order in (0, 2):
-            stats = chrf_best(output, references, order)
-            row.append(chrf_score(stats))
-            if corpus[order]:
-                stats = [tuple(map(sum, zip(a, b))) for a, b in zip(corpus[order], stats)]
-            corpus[order] = stats
-        print(*("%.12f" % x for x in row), sep="\t")
-    if n:
-        print("corpus", *("%.12f" % x for x in (total / n, *(chrf_score(corpus[o]) for o in (0, 2)))), sep="\t")
+def make(seed, n):
+    rng = random.Random(seed)
+    pieces = ["a", "b", "A", "the", "dog", "dog.", "(dog)", "Ä", "ä", "日本", "é", "7", "!", " ", "\u2003", "don't"]
+
+    def text():
+        return " ".join(rng.choices(pieces, k=rng.randint(1, 12)))
+
+    def edited(words):
+        words = [w for w in words.split(" ") if rng.random() < 0.8]
+        return " ".join(rng.choice(pieces) if rng.random() < 0.2 else w for w in words)
+
+    for i in range(n):
+        source = text()
+        out = edited(source)
+        if not out.strip():
+            out = "empty"
+        refs = [edited(source) for _ in range(rng.randint(1, 3))]
+        print(json.dumps({"id": i, "text": source, "output": out, "references": refs}))
 
 
-main()
+def check():
+    sums, n, corpus, worst, seen = Fraction(0), 0, {}, 0.0, 0
+    for line in sys.stdin:
+        record = json.loads(line)
+        if record.get("type") == "summary":
+            row = record["systems"]["system"]
+            pairs = [(row["sari"], sums / n), (row["chrf"], chrf_score(corpus[0])),
+                     (row["chrf++"], chrf_score(corpus[2]))]
+            seen = 1
+        else:
+            mine = sari(record["text"], record["output"], record["references"])
+            sums, n = sums + mine[0], n + 1
+            for order in (0, 2):
+                stats = chrf_best(record["output"], record["references"], order)
+                mine.append(chrf_score(stats))
+                corpus[order] = [tuple(map(sum, zip(a, b)))
+                                 for a, b in zip(corpus.get(order, [(0, 0, 0)] * len(stats)), stats)]
+            theirs = record["scores"]["rewrite"]
+            names = ("sari", "sari_keep", "sari_delete", "sari_add", "chrf", "chrf++")
+            pairs = list(zip((theirs[k] for k in names), mine))
+        worst = max([worst, *(abs(a - float(b)) for a, b in pairs)])
+    if not seen or worst > 1e-9:
+        sys.exit("metrics.py: %d records, summary %d, largest difference %g" % (n, seen, worst))
+
+
+if sys.argv[1] == "make":
+    make(int(sys.argv[2]), int(sys.argv[3]))
+else:
+    check()
