@@ -353,7 +353,8 @@ load_words(struct bpe_train *b)
 			slots[n++] = slots[i];
 		}
 	}
-	qsort(slots, n, sizeof *slots, by_bytes);
+	if (n)
+		qsort(slots, n, sizeof *slots, by_bytes);
 	b->words = mem_alloc(n, sizeof *b->words);
 	b->symbols = mem_alloc(total, sizeof *b->symbols);
 	b->n_words = n;
