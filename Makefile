@@ -1,39 +1,48 @@
 # sr-debias: one non-recursive Makefile. `make help` lists the targets.
 #
-#   O=DIR             build folder (default build; build-SANITIZERS with SAN)
-#   SAN=address,undefined   sanitizers
-#   WITH_DNNL=0       build without oneDNN even where it is installed
-#   V=1               show commands
+#   O=DIR                  build folder (build, or build-SANITIZERS with SAN)
+#   SAN=address,undefined  sanitizers
+#   CC=clang               another compiler (give it an O of its own)
+#   WITH_DNNL=0            build without oneDNN even where it is installed
+#   WERROR=                warnings are no errors
+#   V=1                    show commands
+#   T='NAME...'            make check runs these tests alone
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eo pipefail -c
 .DELETE_ON_ERROR:
 .SUFFIXES:
+MAKEFLAGS += -j$(shell nproc)
 
 VERSION := 0.1.0
 PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
 DATADIR ?= $(PREFIX)/share/sr-debias
 MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/sr-debias
 
+comma := ,
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 SAN ?=
 O ?= build$(if $(SAN),-$(subst $(comma),-,$(SAN)))
-comma := ,
 
+WERROR ?= -Werror
 CSTD := -std=gnu11
-WARN := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla
+WARN := -Wall -Wextra $(WERROR) -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla
 OPT ?= -O2 -g
-CPPFLAGS += -Icommon -D_GNU_SOURCE -DSR_VERSION='"$(VERSION)"' -DSR_DATADIR='"$(DATADIR)"'
-CFLAGS += $(CSTD) $(OPT) $(WARN) $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
-LDFLAGS += $(if $(SAN),-fsanitize=$(SAN))
-LDLIBS := -lblis -ljansson -lcsv -lutf8proc -lpthread -lm
+# CPPFLAGS, CFLAGS, LDFLAGS and LDLIBS are the user's, and come last.
+DEFS := -Icommon -D_GNU_SOURCE -DSR_VERSION='"$(VERSION)"'
+FLAGS = $(CSTD) $(OPT) $(WARN) $(SANFLAGS)
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+LIBS := -lblis -ljansson -lcsv -lutf8proc -lpthread -lm
 
 # oneDNN is used where its header is.
 WITH_DNNL ?= $(shell echo '\#include <dnnl.h>' | $(CC) -E -x c - >/dev/null 2>&1 && echo 1 || echo 0)
 ifeq ($(WITH_DNNL),1)
-CPPFLAGS += -DWITH_DNNL
-LDLIBS += -ldnnl
+DEFS += -DWITH_DNNL
+LIBS += -ldnnl
 endif
+export WITH_DNNL
 
 TOOLS := $(patsubst tools/%.c,%,$(wildcard tools/*.c))
 BINS := $(TOOLS:%=$(O)/bin/sr-%)
@@ -46,52 +55,112 @@ LEVEL_FLAGS_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -m
 LEVELS := $(LEVELS_$(shell uname -m))
 COMMON_OBJS := $(patsubst %.c,$(O)/obj/%.o,$(COMMON)) $(LEVELS:%=$(O)/obj/common/tensor/kernels.%.o)
 LIB := $(O)/libsr.a
-TESTS := $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/test_*.c))
+# Every tests/test_NAME.c is a test; the other programs there serve tests or data-check.
+TESTS := $(patsubst tests/%.c,$(O)/tests/%,$(filter-out tests/naive.c,$(wildcard tests/*.c)))
+# The reference that tests of the numerics compare with.
+NAIVE := $(O)/naive.a
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-4s %s\n' $(1) $(2))
+COMPILE = $(Q)mkdir -p $(@D) && $(CC) $(DEFS) $(FLAGS) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+LINK = $(Q)mkdir -p $(@D) && $(CC) $(FLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
-.PHONY: all demo check bench lint data-check install uninstall dist clean deps help
+.PHONY: all tests demo check bench lint data-check install uninstall dist clean deps help FORCE
 all: $(BINS)
+tests: all $(TESTS)
 
 help:
-	@echo 'make demo     set up, build and rewrite real lines with the embedded model'
-	@echo 'make check    set up, build and run every test (SAN=address,undefined for sanitizers)'
-	@echo 'make all      build only         make install   PREFIX=$(PREFIX) DESTDIR='
-	@echo 'make bench    measure            make lint      style, shell and manual checks'
-	@echo 'make data-check  check data/     make deps      install what Debian must provide'
-	@echo 'make dist     a source archive   make clean'
+	@echo 'make demo        set up, build and rewrite real lines with the embedded model'
+	@echo 'make check       set up, build and run every test (SAN=address,undefined for sanitizers)'
+	@echo 'make all         build only'
+	@echo 'make install     PREFIX=$(PREFIX) DESTDIR=$(DESTDIR); make uninstall takes it away again'
+	@echo 'make bench       measure, as TSV'
+	@echo 'make lint        style, shell and manual checks'
+	@echo 'make data-check  check data/pairs.csv'
+	@echo 'make deps        install what building and testing need and this machine lacks'
+	@echo 'make dist        $(O)/sr-debias-$(VERSION).tar.gz from the last commit'
+	@echo 'make clean       remove the build folders'
 
-$(O)/obj/%.o: %.c
-	@mkdir -p $(@D)
+# Compiling. Objects are made anew when the command that makes them changes: $(call kept,TEXT) writes a file only
+# when its text is another.
+kept = @mkdir -p $(@D) && printf '%s\n' $(1) | cmp -s - $@ || printf '%s\n' $(1) > $@
+
+$(O)/flags: FORCE
+	$(call kept,'$(subst ','\'',$(CC) $(DEFS) $(FLAGS) $(CPPFLAGS) $(CFLAGS))')
+$(O)/datadir: FORCE
+	$(call kept,'$(DATADIR)')
+
+$(O)/obj/%.o: %.c $(O)/flags
 	$(call say,CC,$<)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(COMPILE)
+
+$(O)/obj/common/model/find.o: $(O)/datadir
+$(O)/obj/common/model/find.o: DEFS += -DSR_DATADIR='"$(DATADIR)"'
 
 $(O)/obj/common/tensor/kernels.o: OPT := -O3 -g -ffp-contract=fast -Wno-psabi
-$(O)/obj/common/tensor/kernels.%.o: $(KERNELS)
-	@mkdir -p $(@D)
+$(O)/obj/common/tensor/kernels.%.o: OPT := -O3 -g -ffp-contract=fast -Wno-psabi
+$(O)/obj/common/tensor/kernels.%.o: $(KERNELS) $(O)/flags
 	$(call say,CC,"$< ($*)")
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -O3 -ffp-contract=fast -Wno-psabi $(LEVEL_FLAGS_$*) -DKERNEL_LEVEL=$* -MMD -MP -c -o $@ $<
+	$(COMPILE) $(LEVEL_FLAGS_$*) -DKERNEL_LEVEL=$*
 
 $(LIB): $(COMMON_OBJS)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(O)/bin/sr-%: $(O)/obj/tools/%.o $(LIB)
-	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(LINK) $(LIBS) $(LDLIBS)
 
-$(O)/tests/%: $(O)/obj/tests/%.o $(LIB)
-	@mkdir -p $(@D)
+$(NAIVE): $(O)/obj/tests/naive.o
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(O)/tests/%: $(O)/obj/tests/%.o $(NAIVE) $(LIB)
 	$(call say,LD,$@)
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(shell pkg-config --libs check 2>/dev/null || echo -lcheck) $(LDLIBS)
+	$(LINK) $(shell pkg-config --libs check 2>/dev/null || echo -lcheck) $(LIBS) $(LDLIBS)
+
+.PRECIOUS: $(O)/obj/%.o
+-include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
+
+# Running. What is needed is set up first, then everything is looked at anew.
+deps:
+	@CC='$(CC)' ./setup.sh
+
+check:
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory tests
+	@SR_SAN=$(if $(SAN),1) SR_VERSION=$(VERSION) tests/run.sh $(O) $(T)
+
+demo:
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory all
+	@data/demo.sh $(O)
+
+bench: all
+	@tests/bench.sh $(O)
 
 data-check: $(O)/tests/data_check
 	$< data/pairs.csv
 
-.PRECIOUS: $(O)/obj/%.o
--include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
+lint:
+	@tests/lint.sh
+
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
+		$(DESTDIR)$(DATADIR)/models $(DESTDIR)$(DOCDIR)
+	install $(BINS) $(DESTDIR)$(BINDIR)
+	install -m 644 $(wildcard man/*.1) $(DESTDIR)$(MANDIR)/man1
+	install -m 644 $(wildcard man/*.5) $(DESTDIR)$(MANDIR)/man5
+	install -m 644 $(wildcard data/models/*) $(DESTDIR)$(DATADIR)/models
+	install -m 644 README.md LICENSE $(DESTDIR)$(DOCDIR)
+
+uninstall:
+	rm -f $(TOOLS:%=$(DESTDIR)$(BINDIR)/sr-%) $(patsubst man/%,$(DESTDIR)$(MANDIR)/man1/%,$(wildcard man/*.1)) \
+		$(patsubst man/%,$(DESTDIR)$(MANDIR)/man5/%,$(wildcard man/*.5))
+	rm -rf $(DESTDIR)$(DATADIR) $(DESTDIR)$(DOCDIR)
+
+dist:
+	@mkdir -p $(O)
+	git archive --prefix=sr-debias-$(VERSION)/ -o $(O)/sr-debias-$(VERSION).tar.gz HEAD
 
 clean:
 	rm -rf build build-*
