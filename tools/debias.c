@@ -17,8 +17,8 @@
 #include "stream/stream.h"
 
 enum {
-	BATCH = 128,         /* records judged together */
-	BATCH_BYTES = 65536,
+	BATCH = 256,           /* records judged together */
+	BATCH_BYTES = 128 << 10,
 };
 
 /* What stands in the place of a text that --on-fail mask hides. */
