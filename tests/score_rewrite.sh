@@ -51,7 +51,7 @@ grep -q '"delete-listed-words":{[^}]*"empty":0,"unsafe_changed":0.6666666666667,
 
 # Added to the scores that are there, and again in place of its own.
 echo '{"text":"a","output":"b","benign":"b","scores":{"x":1}}' |
-	sr-score-rewrite | sr-score-rewrite | head -n 1 > "$TMP/twice"
+	sr-score-rewrite | sr-score-rewrite | sed -n 1p > "$TMP/twice"
 grep -q '"scores":{"x":1,"rewrite":{[^}]*}}}$' "$TMP/twice" || fail 'scores are not merged'
 
 # Other inputs, other names.

@@ -36,7 +36,7 @@ static const struct opt opts[] = {
 	{ 0, "min-p", OPT_REAL, &o.sampling.min_p, "P", "tokens at least P times as likely as the best (default 0)", 0, 1 },
 	{ 0, "repeat-penalty", OPT_REAL, &o.sampling.repeat_penalty, "X", "against the last tokens (default 1: none)", 0.01, 100 },
 	{ 0, "repeat-last", OPT_INT, &o.sampling.repeat_last, "N", "how many tokens that looks at (default 64)", 0, 4096 },
-	{ 's', "seed", OPT_INT, &o.seed, "SEED", "of the random numbers (default 1)", 0, LONG_MAX },
+	{ 's', "seed", OPT_INT, &o.seed, "SEED", "of the random numbers (default 1)", 0, (double)LONG_MAX },
 	{ 0, "max-tokens", OPT_INT, &o.max_tokens, "N", "new tokens at most (default 256)", 0, INT_MAX },
 	{ 0, "positions", OPT_INT, &o.positions, "N", "go on until prompt and output take N positions", 1, INT_MAX },
 	{ 0, "ctx", OPT_INT, &o.ctx, "N", "use N positions of the model's context", 1, INT_MAX },
