@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json.h"
 #include "base/opt.h"
 #include "model/find.h"
 #include "model/model.h"
@@ -191,16 +190,16 @@ train(struct err *e)
 
 /* Decoding. */
 
-/* Numbers parted by blanks. */
+/* Numbers, parted by the bytes of `between`. */
 static int
-parse_numbers(const char *s, size_t len, struct ids *out)
+parse_numbers(const char *s, size_t len, const char *between, struct ids *out)
 {
 	const char *end = s + len;
 
 	while (s < end) {
 		long n = 0;
 
-		if (*s == ' ' || *s == '\t') {
+		if (*s && strchr(between, *s)) {
 			s++;
 			continue;
 		}
@@ -215,24 +214,6 @@ parse_numbers(const char *s, size_t len, struct ids *out)
 }
 
 static int
-parse_array(const char *s, size_t len, struct ids *out)
-{
-	struct json *j = json_parse(s, len, NULL);
-	int status = j && json_is_array(j) ? 0 : -1;
-
-	for (size_t i = 0; !status && i < json_len(j); i++) {
-		long long n;
-
-		if (!json_int(json_at(j, i), &n) || n < 0 || n > INT_MAX)
-			status = -1;
-		else
-			ids_add(out, (int)n);
-	}
-	json_free(j);
-	return status;
-}
-
-static int
 decode_record(const struct tokenizer *t, struct record *r, struct ids *ids, struct buf *text, struct err *e)
 {
 	size_t len;
@@ -242,9 +223,10 @@ decode_record(const struct tokenizer *t, struct record *r, struct ids *ids, stru
 	ids->n = 0;
 	buf_clear(text);
 	if ((v = record_text(r, "tokens", &len))) {
-		status = parse_numbers(v, len, ids);
+		status = parse_numbers(v, len, " \t", ids);
 	} else if ((v = record_json(r, "tokens", &len))) {
-		status = parse_array(v, len, ids);
+		/* valid JSON already, so that what is left to tell apart is numbers from other values */
+		status = len < 2 || *v != '[' ? -1 : parse_numbers(v + 1, len - 2, " \t\r\n,", ids);
 	} else {
 		return record_err(r, e, "no field tokens");
 	}
@@ -283,11 +265,10 @@ decode(const struct tokenizer *t, struct err *e)
 				tool_die(e);
 		} else {
 			buf_putc(&text, o.stream.nul ? '\0' : '\n');
-			fwrite(text.data, 1, text.len, stdout);
+			if (fwrite(text.data, 1, text.len, stdout) != text.len)
+				exit(tool_finish());
 			if (!stream_ready(s))
 				fflush(stdout);
-			if (ferror(stdout))
-				break;
 		}
 		record_free(r);
 	}
