@@ -24,7 +24,8 @@ START_TEST(every_f16)
 		float x = f16_to_f32((uint16_t)h);
 
 		if ((h & 0x7c00) == 0x7c00) {
-			ck_assert((h & 0x3ff) ? isnan(x) : isinf(x) && !!signbit(x) == (h >= 0x8000));
+			ck_assert(
+				(h & 0x3ff) ? isnan(x) : isinf(x) && !!signbit(x) == (h >= 0x8000));
 			ck_assert(!(h & 0x3ff) || isnan(f16_to_f32(f32_to_f16(x))));
 			continue;
 		}
@@ -114,7 +115,8 @@ END_TEST
 /* Whatever comes in, there is a result, and zeros stay zeros. */
 START_TEST(q8_edges)
 {
-	static const float edges[] = { 0, -0.0f, NAN, INFINITY, -INFINITY, FLT_MAX, FLT_TRUE_MIN, 1e-30f, 9e6f };
+	static const float edges[] = { 0, -0.0f, NAN, INFINITY, -INFINITY, FLT_MAX, FLT_TRUE_MIN,
+		1e-30f, 9e6f };
 	const struct type_info *t = type_info(TYPE_Q8_0);
 	float x[32], back[32];
 	unsigned char q[34];

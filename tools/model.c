@@ -60,11 +60,11 @@ verb_init(int argc, char **argv)
 		{ 0, "layers", OPT_INT, &layers, "N", "transformer blocks (8)", 1, 1024 },
 		{ 0, "heads", OPT_INT, &heads, "N", "attention heads (8)", 1, 4096 },
 		{ 0, "kv-heads", OPT_INT, &kv_heads, "N", "key-value heads (as many)", 1, 4096 },
-		{ 0, "ff", OPT_INT, &ff, "N", "hidden width of the feed-forward layers (768)", 1, 1 << 20 },
+		{ 0, "ff", OPT_INT, &ff, "N", "width of the feed-forward part (768)", 1, 1 << 20 },
 		{ 0, "ctx", OPT_INT, &ctx, "N", "positions to be trained on (512)", 1, 1 << 24 },
-		{ 0, "rope-base", OPT_REAL, &rope_base, "X", "base of RoPE's frequencies (10000)", 1, 1e12 },
+		{ 0, "rope-base", OPT_REAL, &rope_base, "X", "RoPE's base (10000)", 1, 1e12 },
 		{ 0, "eps", OPT_REAL, &eps, "X", "epsilon of RMSNorm (1e-5)", 1e-12, 1 },
-		{ 0, "untied", OPT_FLAG, &untied, NULL, "a head of its own instead of the embedding", 0, 0 },
+		{ 0, "untied", OPT_FLAG, &untied, NULL, "a head apart from the embedding", 0, 0 },
 		{ 's', "seed", OPT_INT, &seed, "N", "seed of the random weights (1)", 0, 0 },
 		OPT_END
 	};
@@ -121,8 +121,9 @@ put_name(struct gguf_out *o, const char *path)
 {
 	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
 	const char *dot = strrchr(name, '.');
+	size_t len = dot && dot > name ? (size_t)(dot - name) : strlen(name);
 
-	gguf_put_str(o, "general.name", name, dot && dot > name ? (size_t)(dot - name) : strlen(name));
+	gguf_put_str(o, "general.name", name, len);
 }
 
 static void
@@ -131,13 +132,13 @@ verb_convert(int argc, char **argv)
 	static const char *tokenizer, *out;
 	static const struct opt opts[] = {
 		{ 'o', NULL, OPT_TEXT, &out, "FILE", "where the model goes", 0, 0 },
-		{ 0, "tokenizer", OPT_TEXT, &tokenizer, "FILE", "the tokenizer that belongs to it", 0, 0 },
+		{ 0, "tokenizer", OPT_TEXT, &tokenizer, "FILE", "its tokenizer", 0, 0 },
 		OPT_END
 	};
 	static const struct tool tool = {
 		"sr-model", "convert MODEL.bin --tokenizer TOK.bin -o OUT.gguf",
-		"Turn a llama2.c model (legacy f32, version 1 or version 2 int8; told apart by content)\n"
-		"and its tokenizer into a GGUF file with F32 weights.",
+		"Turn a llama2.c model (legacy f32, version 1, version 2 in int8; told apart by\n"
+		"content) and its tokenizer into a GGUF file with F32 weights.",
 		"sr-model convert stories15M.bin --tokenizer tokenizer.bin -o stories15M.gguf",
 		opts
 	};
@@ -165,12 +166,12 @@ verb_info(int argc, char **argv)
 {
 	static bool json;
 	static const struct opt opts[] = {
-		{ 0, "json", OPT_FLAG, &json, NULL, "a JSON object per file, with all metadata", 0, 0 },
+		{ 0, "json", OPT_FLAG, &json, NULL, "a JSON object per file: all metadata", 0, 0 },
 		OPT_END
 	};
 	static const struct tool tool = {
 		"sr-model", "info [--json] FILE.gguf...",
-		"Tell what a model file holds: shape, tensors and their types, vocabulary, provenance.",
+		"Tell what a model file holds: shape, tensors, types, vocabulary, provenance.",
 		"sr-model info base.gguf\n"
 		"sr-model info --json base.gguf | jq .parameters",
 		opts
@@ -193,7 +194,7 @@ verb_info(int argc, char **argv)
 	buf_release(&b);
 }
 
-/* What quantize tells of: `verbose` every tensor, else only those that could not have the type asked for. */
+/* What quantize tells of: every tensor if verbose, else those that could not have the type. */
 struct report {
 	uint32_t type;
 	bool verbose;
@@ -208,11 +209,13 @@ report_tensor(void *arg, const struct quantized *q)
 	r->before += q->from->bytes;
 	r->after += q->bytes;
 	if (q->type != r->type && q->from->n_dims > 1)
-		tool_warn("%s: rows of %zu values are no whole blocks of %s, stored as %s", q->from->name,
-			(size_t)q->from->dims[0], type_label(r->type), type_label(q->type));
+		tool_warn("%s: rows of %zu values are no whole blocks of %s, stored as %s",
+			q->from->name, (size_t)q->from->dims[0], type_label(r->type),
+			type_label(q->type));
 	if (r->verbose)
 		fprintf(stderr, "%-28s %s -> %s  error %.3g of %.3g, at most %.3g\n", q->from->name,
-			type_label(q->from->type), type_label(q->type), q->error, q->rms, q->max_error);
+			type_label(q->from->type), type_label(q->type), q->error, q->rms,
+			q->max_error);
 }
 
 static void
@@ -223,13 +226,13 @@ verb_quantize(int argc, char **argv)
 	static const struct opt opts[] = {
 		{ 'o', NULL, OPT_TEXT, &out, "FILE", "where the model goes", 0, 0 },
 		{ 0, "type", OPT_TEXT, &type_name, "TYPE", "F32, F16, BF16 or Q8_0 (Q8_0)", 0, 0 },
-		{ 'v', "verbose", OPT_FLAG, &verbose, NULL, "tell every tensor's error on stderr", 0, 0 },
+		{ 'v', "verbose", OPT_FLAG, &verbose, NULL, "tell every tensor's error", 0, 0 },
 		OPT_END
 	};
 	static const struct tool tool = {
 		"sr-model", "quantize [--type TYPE] [-v] IN.gguf -o OUT.gguf",
-		"Store a model's matrices in another number format. Vectors stay F32; where rows are no\n"
-		"whole blocks of Q8_0, F16 is taken. Metadata is kept.",
+		"Store a model's matrices in another number format. Vectors stay F32; where rows\n"
+		"are no whole blocks of Q8_0, F16 is taken. Metadata is kept.",
 		"sr-model quantize base.gguf -o base-q8.gguf\n"
 		"sr-model quantize --type BF16 -v base.gguf -o base-bf16.gguf",
 		opts
@@ -261,7 +264,7 @@ verb_quantize(int argc, char **argv)
 	gguf_free(from);
 }
 
-/* The type of a key's value: as documented for our own keys, as it stands for others in the file. */
+/* The type of a key's value: as documented for our own, as it stands in the file for others. */
 static enum gguf_type
 key_type(const struct gguf *g, const char *key)
 {
@@ -358,14 +361,15 @@ verb_set(int argc, char **argv)
 	static const char *out;
 	static struct opt_list drop;
 	static const struct opt opts[] = {
-		{ 'o', NULL, OPT_TEXT, &out, "FILE", "where the model goes (may be IN itself)", 0, 0 },
-		{ 0, "drop", OPT_LIST, &drop, "KEY", "leave a key out; may be given several times", 0, 0 },
+		{ 'o', NULL, OPT_TEXT, &out, "FILE", "where the model goes (IN, too)", 0, 0 },
+		{ 0, "drop", OPT_LIST, &drop, "KEY", "leave a key out; may be repeated", 0, 0 },
 		OPT_END
 	};
 	static const struct tool tool = {
 		"sr-model", "set IN.gguf -o OUT.gguf [--drop KEY]... KEY=VALUE...",
-		"Change metadata. sr.safety.temperature and sr.safety.threshold are numbers, sr.*.values\n"
-		"lists parted by '|', keys that are there keep their type, all others are strings.",
+		"Change metadata. sr.safety.temperature and sr.safety.threshold are numbers,\n"
+		"sr.*.values lists parted by '|', keys that are there keep their type, all others\n"
+		"are strings.",
 		"sr-model set sr.gguf -o sr.gguf sr.safety.threshold=0.62 general.license=MIT",
 		opts
 	};
@@ -397,8 +401,8 @@ verb_set(int argc, char **argv)
 		const struct gguf_tensor *t = gguf_tensor_at(g, i);
 
 		if (!t->data)
-			tool_fail("%s: tensor %s is stored as %s, which can't be copied", argv[0], t->name,
-				type_label(t->type));
+			tool_fail("%s: tensor %s is stored as %s, which can't be copied", argv[0],
+				t->name, type_label(t->type));
 		gguf_put_tensor(o, t->name, t->type, t->n_dims, t->dims, t->data);
 	}
 	save(o, out);
@@ -420,7 +424,7 @@ main(int argc, char **argv)
 	static const struct opt opts[] = { OPT_END };
 	static const struct tool tool = {
 		"sr-model", "VERB [OPTIONS] ...",
-		"Make, show and change model files (GGUF). sr-model VERB --help tells a verb's options.\n\n"
+		"Make, show and change model files (GGUF). sr-model VERB --help tells more.\n\n"
 		"  info      what a file holds\n"
 		"  init      a model with random weights, to begin training with\n"
 		"  convert   a llama2.c model into GGUF\n"

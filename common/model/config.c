@@ -17,6 +17,13 @@ enum {
 	MAX_CTX = 1 << 24,
 };
 
+/* What is read from, and where errors go. */
+struct source {
+	const struct config *c;
+	const struct gguf *g;
+	struct err *e;
+};
+
 /* The key "llama.NAME". */
 static const char *
 key_of(const struct config *c, const char *name, char key[96])
@@ -27,13 +34,14 @@ key_of(const struct config *c, const char *name, char key[96])
 
 /* A positive count up to `max`; when the key is absent, `otherwise` if that is not 0. */
 static int
-get_count(const struct config *c, const struct gguf *g, const char *name, size_t max,
-	size_t otherwise, size_t *out, struct err *e)
+get_count(const struct source *s, const char *name, size_t max, size_t otherwise, size_t *out)
 {
+	const struct gguf *g = s->g;
+	struct err *e = s->e;
 	char key[96];
 	int64_t v;
 
-	key_of(c, name, key);
+	key_of(s->c, name, key);
 	*out = otherwise;
 	if (!gguf_has(g, key) && otherwise > 0)
 		return 0;
@@ -49,13 +57,15 @@ get_count(const struct config *c, const struct gguf *g, const char *name, size_t
 
 /* A number from lo to hi; `otherwise` when the key is absent and that is not 0. */
 static int
-get_real(const struct config *c, const struct gguf *g, const char *name, double lo, double hi,
-	double otherwise, float *out, struct err *e)
+get_real(const struct source *s, const char *name, double lo, double hi, double otherwise,
+	float *out)
 {
+	const struct gguf *g = s->g;
+	struct err *e = s->e;
 	double v = otherwise;
 	char key[96];
 
-	key_of(c, name, key);
+	key_of(s->c, name, key);
 	if (!gguf_has(g, key) && otherwise == 0)
 		return err_set(e, "key %s is missing", key);
 	if (gguf_has(g, key) && !gguf_real(g, key, &v))
@@ -98,8 +108,9 @@ refuse_scaling(const struct config *c, const struct gguf *g, struct err *e)
 int
 config_read(struct config *c, const struct gguf *g, struct err *e)
 {
+	const struct source s = { c, g, e };
+	size_t len, width, value_dim;
 	const char *arch;
-	size_t len, value_dim;
 
 	*c = (struct config){ 0 };
 	arch = gguf_str(g, "general.architecture", &len);
@@ -109,19 +120,20 @@ config_read(struct config *c, const struct gguf *g, struct err *e)
 		return err_set(e, "architecture \"%.*s\" is not supported (llama is)",
 			(int)(len < 32 ? len : 32), arch);
 	memcpy(c->arch, arch, len);
-	if (get_count(c, g, "block_count", MAX_LAYERS, 0, &c->n_layer, e) < 0 ||
-	    get_count(c, g, "embedding_length", MAX_WIDTH, 0, &c->n_embd, e) < 0 ||
-	    get_count(c, g, "feed_forward_length", MAX_WIDTH, 0, &c->n_ff, e) < 0 ||
-	    get_count(c, g, "attention.head_count", MAX_HEADS, 0, &c->n_head, e) < 0 ||
-	    get_count(c, g, "attention.head_count_kv", MAX_HEADS, c->n_head, &c->n_head_kv, e) < 0 ||
-	    get_count(c, g, "attention.key_length", MAX_HEAD_DIM, c->n_embd / c->n_head,
-		    &c->head_dim, e) < 0 ||
-	    get_count(c, g, "attention.value_length", MAX_HEAD_DIM, c->head_dim, &value_dim, e) < 0 ||
-	    get_count(c, g, "rope.dimension_count", MAX_HEAD_DIM, c->head_dim, &c->rope_dim, e) < 0 ||
-	    get_count(c, g, "context_length", MAX_CTX, 0, &c->n_ctx, e) < 0 ||
-	    get_count(c, g, "vocab_size", MAX_VOCAB, embedding_rows(g), &c->n_vocab, e) < 0 ||
-	    get_real(c, g, "rope.freq_base", 1, 1e12, 10000, &c->rope_base, e) < 0 ||
-	    get_real(c, g, "attention.layer_norm_rms_epsilon", 0, 1, 0, &c->norm_eps, e) < 0 ||
+	if (get_count(&s, "block_count", MAX_LAYERS, 0, &c->n_layer) < 0 ||
+	    get_count(&s, "embedding_length", MAX_WIDTH, 0, &c->n_embd) < 0 ||
+	    get_count(&s, "feed_forward_length", MAX_WIDTH, 0, &c->n_ff) < 0 ||
+	    get_count(&s, "attention.head_count", MAX_HEADS, 0, &c->n_head) < 0 ||
+	    get_count(&s, "attention.head_count_kv", MAX_HEADS, c->n_head, &c->n_head_kv) < 0)
+		return -1;
+	width = c->n_embd / c->n_head;
+	if (get_count(&s, "attention.key_length", MAX_HEAD_DIM, width, &c->head_dim) < 0 ||
+	    get_count(&s, "attention.value_length", MAX_HEAD_DIM, width, &value_dim) < 0 ||
+	    get_count(&s, "rope.dimension_count", MAX_HEAD_DIM, c->head_dim, &c->rope_dim) < 0 ||
+	    get_count(&s, "context_length", MAX_CTX, 0, &c->n_ctx) < 0 ||
+	    get_count(&s, "vocab_size", MAX_VOCAB, embedding_rows(g), &c->n_vocab) < 0 ||
+	    get_real(&s, "rope.freq_base", 1, 1e12, 10000, &c->rope_base) < 0 ||
+	    get_real(&s, "attention.layer_norm_rms_epsilon", 0, 1, 0, &c->norm_eps) < 0 ||
 	    refuse_scaling(c, g, e) < 0)
 		return -1;
 	if (c->n_head % c->n_head_kv != 0)
@@ -131,7 +143,7 @@ config_read(struct config *c, const struct gguf *g, struct err *e)
 		return err_set(e, "heads with keys of %zu and values of %zu are not supported",
 			c->head_dim, value_dim);
 	if (c->rope_dim % 2 != 0 || c->rope_dim > c->head_dim)
-		return err_set(e, "RoPE over %zu of a head's %zu dimensions (an even number of them)",
+		return err_set(e, "RoPE over %zu of a head's %zu dimensions (an even number)",
 			c->rope_dim, c->head_dim);
 	c->tied = !gguf_tensor(g, "output.weight");
 	return 0;

@@ -68,7 +68,7 @@ groups(const struct gguf *g, size_t *n)
 		}
 		found->n++;
 		found->bytes += t->bytes;
-		/* A type that nobody knows may claim any shape; a known one lies in the file, so this fits. */
+		/* A type that nobody knows may claim any shape; a known one lies in the file. */
 		if (t->bytes)
 			found->params += t->dims[0] * t->dims[1] * t->dims[2] * t->dims[3];
 	}
@@ -99,7 +99,7 @@ put_name(const char *name, size_t len, struct buf *out)
 		buf_putc(out, name[i] > 0x20 && name[i] < 0x7f ? name[i] : '?');
 }
 
-/* A scalar's JSON; strings in text mode too, so that no file can write control characters to a terminal. */
+/* A scalar's JSON, strings in text mode too: no file shall write to the terminal as it likes. */
 static void
 put_scalar(const struct gguf *g, const char *key, struct buf *out)
 {
@@ -188,9 +188,10 @@ text_config(const struct gguf *g, struct buf *out)
 		buf_printf(out, "not a model for these tools: %s\n", e.msg);
 		return;
 	}
-	buf_printf(out, "architecture  %s: %zu layers of width %zu, feed-forward %zu\n", c.arch, c.n_layer,
-		c.n_embd, c.n_ff);
-	buf_printf(out, "attention     %zu heads of %zu, %zu for keys and values; RoPE base %g over %zu\n",
+	buf_printf(out, "architecture  %s: %zu layers of width %zu, feed-forward %zu\n", c.arch,
+		c.n_layer, c.n_embd, c.n_ff);
+	buf_printf(out,
+		"attention     %zu heads of %zu, %zu for keys and values; RoPE base %g over %zu\n",
 		c.n_head, c.head_dim, c.n_head_kv, (double)c.rope_base, c.rope_dim);
 	buf_printf(out, "context       %zu positions\n", c.n_ctx);
 	buf_printf(out, "head          %s\n", c.tied ? "the embedding (tied)" : "its own");
@@ -266,9 +267,11 @@ json_config(const struct gguf *g, struct buf *out)
 		json_put_text(out, e.msg, strlen(e.msg));
 		return;
 	}
-	buf_printf(out, ",\"architecture\":\"%s\",\"layers\":%zu,\"width\":%zu,\"feed_forward\":%zu", c.arch,
-		c.n_layer, c.n_embd, c.n_ff);
-	buf_printf(out, ",\"heads\":%zu,\"kv_heads\":%zu,\"head_width\":%zu,\"context\":%zu,\"tied\":%s",
+	buf_printf(out,
+		",\"architecture\":\"%s\",\"layers\":%zu,\"width\":%zu,\"feed_forward\":%zu",
+		c.arch, c.n_layer, c.n_embd, c.n_ff);
+	buf_printf(out,
+		",\"heads\":%zu,\"kv_heads\":%zu,\"head_width\":%zu,\"context\":%zu,\"tied\":%s",
 		c.n_head, c.n_head_kv, c.head_dim, c.n_ctx, c.tied ? "true" : "false");
 }
 
@@ -286,7 +289,8 @@ json_groups(const struct gguf *g, struct buf *out)
 		buf_printf(out, ",\"n\":%zu,\"type\":\"%s\",\"shape\":[", v[i].n,
 			type_label(v[i].first->type));
 		put_shape(v[i].first, ",", out);
-		buf_printf(out, "],\"parameters\":%" PRIu64 ",\"bytes\":%zu}", v[i].params, v[i].bytes);
+		buf_printf(out, "],\"parameters\":%" PRIu64 ",\"bytes\":%zu}", v[i].params,
+			v[i].bytes);
 	}
 	buf_putc(out, ']');
 	free(v);

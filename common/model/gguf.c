@@ -166,7 +166,8 @@ parse_tensor(struct cursor *c, struct gguf_tensor *t, uint64_t *offset, size_t i
 	if (!take(c, &t->n_dims, sizeof t->n_dims))
 		return err_set(e, "tensor %s: the file ends within its shape", name);
 	if (t->n_dims < 1 || t->n_dims > GGUF_MAX_DIMS)
-		return err_set(e, "tensor %s: %u dimensions (1 to %d)", name, t->n_dims, GGUF_MAX_DIMS);
+		return err_set(
+			e, "tensor %s: %u dimensions (1 to %d)", name, t->n_dims, GGUF_MAX_DIMS);
 	for (uint32_t d = 0; d < GGUF_MAX_DIMS; d++) {
 		t->dims[d] = 1;
 		if (d < t->n_dims && !take(c, &t->dims[d], sizeof t->dims[d]))
@@ -180,7 +181,8 @@ parse_tensor(struct cursor *c, struct gguf_tensor *t, uint64_t *offset, size_t i
 		return err_set(e, "tensor %s: the file ends within its offset", name);
 	t->bytes = type_row_bytes(t->type, (size_t)t->dims[0]);
 	if (t->bytes == 0 && type_row_bytes(t->type, 256) != 0)
-		return err_set(e, "tensor %s: rows of %llu values are not whole blocks of %s, or too large",
+		return err_set(e,
+			"tensor %s: rows of %llu values are not whole blocks of %s, or too large",
 			name, (unsigned long long)t->dims[0], type_label(t->type));
 	if (!mem_mul(t->bytes, rows, &t->bytes))
 		return err_set(e, "tensor %s: too large", name);
@@ -260,10 +262,11 @@ place(struct gguf *g, const struct cursor *c, const uint64_t *offset, struct err
 		struct gguf_tensor *t = &g->tensors[i];
 
 		if (offset[i] % align != 0)
-			return err_set(e, "tensor %s: offset %llu is not a multiple of %zu", t->name,
-				(unsigned long long)offset[i], align);
+			return err_set(e, "tensor %s: offset %llu is not a multiple of %zu",
+				t->name, (unsigned long long)offset[i], align);
 		if (offset[i] > room || t->bytes > room - offset[i])
-			return err_set(e, "tensor %s: %zu bytes at offset %llu reach past the end (truncated file?)",
+			return err_set(e,
+				"tensor %s: %zu bytes at offset %llu pass the end (truncated?)",
 				t->name, t->bytes, (unsigned long long)offset[i]);
 		if (t->bytes)
 			t->data = g->map.data + start + offset[i];
@@ -285,8 +288,11 @@ parse(struct gguf *g, struct err *e)
 	if (!take(&c, &version, 4) || !take(&c, &n_tensors, 8) || !take(&c, &n_keys, 8))
 		return short_file(e, "the header");
 	if (version != 2 && version != 3)
-		return err_set(e, version << 16 ? "GGUF version %u is not supported (2 and 3 are)" :
-			"a big-endian GGUF file (version %#x); little-endian ones are supported", version);
+		return err_set(e,
+			version << 16
+				? "GGUF version %u is not supported (2 and 3 are)"
+				: "a big-endian GGUF file (version %#x) is not supported",
+			version);
 	if (n_keys > c.left / KEY_LEAST)
 		return err_set(e, "%llu keys do not fit into the file", (unsigned long long)n_keys);
 	g->keys = mem_alloc((size_t)n_keys, sizeof *g->keys);
@@ -297,7 +303,8 @@ parse(struct gguf *g, struct err *e)
 	if (rc < 0)
 		return -1;
 	if (n_tensors > c.left / TENSOR_LEAST)
-		return err_set(e, "%llu tensors do not fit into the file", (unsigned long long)n_tensors);
+		return err_set(
+			e, "%llu tensors do not fit into the file", (unsigned long long)n_tensors);
 	g->tensors = mem_alloc((size_t)n_tensors, sizeof *g->tensors);
 	offset = mem_alloc((size_t)n_tensors, sizeof *offset);
 	while (rc == 0 && g->n_tensors < n_tensors) {

@@ -1,5 +1,6 @@
-/* GGUF v2 and v3, the model file of llama.cpp: typed metadata, then named tensors. Memory-mapped; every
- * count, length and offset is checked against the file before it is used. Source: ggml's docs/gguf.md. */
+/* GGUF v2 and v3, the model file of llama.cpp: typed metadata, then named tensors. Memory-mapped;
+ * every count, length and offset is checked against the file before it is used. Source: ggml's
+ * docs/gguf.md. */
 #ifndef MODEL_GGUF_H
 #define MODEL_GGUF_H
 
@@ -34,7 +35,8 @@ size_t gguf_n_tensors(const struct gguf *g);
 const struct gguf_tensor *gguf_tensor_at(const struct gguf *g, size_t i);
 const struct gguf_tensor *gguf_tensor(const struct gguf *g, const char *name);
 
-/* Metadata. Numbers of any integer width are read by gguf_int, f32 and f64 by gguf_real (integers too). */
+/* Metadata. Numbers of any integer width are read by gguf_int, f32 and f64 by gguf_real (integers
+ * too). */
 bool gguf_has(const struct gguf *g, const char *key);
 bool gguf_int(const struct gguf *g, const char *key, int64_t *out);
 bool gguf_real(const struct gguf *g, const char *key, double *out);
@@ -55,8 +57,8 @@ const char *gguf_key_at(const struct gguf *g, size_t i, enum gguf_type *type);
 /* A value's bytes as they lie in the file (not aligned); NULL when absent. */
 const void *gguf_raw(const struct gguf *g, const char *key, enum gguf_type *type, size_t *bytes);
 
-/* A file to write. Keys and tensors keep the order in which they were put; putting a key again replaces it.
- * Tensor data is not copied: it must live until gguf_save. */
+/* A file to write. Keys and tensors keep the order in which they were put; putting a key again
+ * replaces it. Tensor data is not copied: it must live until gguf_save. */
 struct gguf_out;
 
 struct gguf_out *gguf_out_new(void);

@@ -138,7 +138,8 @@ put_array(struct gguf_out *o, const char *key, enum gguf_type type, size_t n)
 }
 
 void
-gguf_put_strs(struct gguf_out *o, const char *key, const char *const *v, const size_t *len, size_t n)
+gguf_put_strs(
+	struct gguf_out *o, const char *key, const char *const *v, const size_t *len, size_t n)
 {
 	struct buf *b = put_array(o, key, GGUF_STR, n);
 
@@ -223,7 +224,8 @@ tensor_bytes(const struct tensor *t, size_t *out, struct err *e)
 		if (!mem_mul(*out, (size_t)t->dims[d], out))
 			*out = 0;
 	if (*out == 0)
-		return err_set(e, "tensor %s: its shape does not suit %s", t->name, type_label(t->type));
+		return err_set(
+			e, "tensor %s: its shape does not suit %s", t->name, type_label(t->type));
 	return 0;
 }
 

@@ -16,7 +16,8 @@ deviation(const struct config *c, const char *name)
 }
 
 int
-init_model(const struct config *c, uint64_t seed, struct gguf_out *o, float **weights, struct err *e)
+init_model(
+	const struct config *c, uint64_t seed, struct gguf_out *o, float **weights, struct err *e)
 {
 	size_t n_params = config_params(c);
 	struct tensor_spec t;

@@ -11,8 +11,8 @@
 
 enum { MAGIC = 0x616b3432, LEGACY_HEADER = 28, HEADER = 256 };
 
-/* What lies in a file, in its order. The first nine come once per layer and are numbered as config_tensor
- * numbers them; each stands for all layers, one behind the other. */
+/* What lies in a file, in its order. The first nine come once per layer and are numbered as
+ * config_tensor numbers them; each stands for all layers, one behind the other. */
 enum part {
 	ATTN_NORM, Q, K, V, O, FFN_NORM, GATE, UP, DOWN, N_LAYER_PARTS,
 	EMBED = N_LAYER_PARTS, NORM, HEAD, FREQS, END,
@@ -68,7 +68,7 @@ header_bytes(const struct llama2c *f)
 	return f->version == 0 ? LEGACY_HEADER : HEADER;
 }
 
-/* The header's seven numbers: a vocabulary below 0 says, in legacy files, that the head is not the embedding. */
+/* The header's seven numbers. In legacy files a vocabulary below 0 means a head of its own. */
 static int
 take_header(struct llama2c *f, const unsigned char *p, struct err *e)
 {
@@ -76,9 +76,13 @@ take_header(struct llama2c *f, const unsigned char *p, struct err *e)
 		const char *name;
 		int max;
 	} fields[] = {
-		{ "width", 1 << 20 }, { "feed-forward width", 1 << 20 }, { "number of layers", 1024 },
-		{ "number of heads", 4096 }, { "number of key-value heads", 4096 },
-		{ "vocabulary", 1 << 24 }, { "context", 1 << 24 },
+		{ "width", 1 << 20 },
+		{ "feed-forward width", 1 << 20 },
+		{ "number of layers", 1024 },
+		{ "number of heads", 4096 },
+		{ "number of key-value heads", 4096 },
+		{ "vocabulary", 1 << 24 },
+		{ "context", 1 << 24 },
 	};
 	struct config *c = &f->c;
 	int32_t v[7];
@@ -90,7 +94,8 @@ take_header(struct llama2c *f, const unsigned char *p, struct err *e)
 		v[5] = -v[5];
 	for (size_t i = 0; i < sizeof v / sizeof *v; i++)
 		if (v[i] < 1 || v[i] > fields[i].max)
-			return err_set(e, "no llama2.c model (as its %s, %d)", fields[i].name, (int)v[i]);
+			return err_set(
+				e, "no llama2.c model (as its %s, %d)", fields[i].name, (int)v[i]);
 	c->n_embd = (size_t)v[0];
 	c->n_ff = (size_t)v[1];
 	c->n_layer = (size_t)v[2];
@@ -118,13 +123,15 @@ check_size(const struct llama2c *f, struct err *e)
 		bytes = stored_bytes(f, *p, t.rows * t.cols);
 		if (bytes == 0)
 			return err_set(e, "%s does not split into groups of %zu", t.name, f->group);
-		/* Shapes are bounded so that one tensor fits 64 bits; their sum stops at the file's end. */
+		/* Shapes are bounded so that a tensor fits 64 bits; the sum stops at the end. */
 		if (bytes > f->map.len / count || (want += bytes * count) > f->map.len)
-			return err_set(e, "no llama2.c model, or a truncated one: %zu bytes end within %s",
+			return err_set(e,
+				"no llama2.c model, or a truncated one: %zu bytes end within %s",
 				f->map.len, t.name[0] ? t.name : "RoPE's tables");
 	}
 	if (want != f->map.len)
-		return err_set(e, "no llama2.c model: its header asks for %zu bytes, the file has %zu", want,
+		return err_set(e,
+			"no llama2.c model: its header asks for %zu bytes, the file has %zu", want,
 			f->map.len);
 	return 0;
 }
@@ -144,7 +151,8 @@ recognise(struct llama2c *f, struct err *e)
 	if (magic != MAGIC)
 		return take_header(f, d, e) < 0 ? -1 : check_size(f, e);
 	if (version != 1 && version != 2)
-		return err_set(e, "llama2.c version %u is not supported (legacy, 1 and 2 are)", version);
+		return err_set(
+			e, "llama2.c version %u is not supported (legacy, 1 and 2 are)", version);
 	if (f->map.len < HEADER)
 		return err_set(e, "the file ends within the header");
 	f->version = (int)version;
@@ -205,7 +213,8 @@ llama2c_put(struct llama2c *f, struct gguf_out *o, struct err *e)
 	if (f->version == 2) {
 		w = f->weights = mem_try(config_params(&f->c), sizeof *w);
 		if (!w)
-			return err_set(e, "not enough memory for %zu parameters", config_params(&f->c));
+			return err_set(
+				e, "not enough memory for %zu parameters", config_params(&f->c));
 	}
 	config_write(&f->c, o);
 	for (const enum part *part = order_of(f); *part != END; part++) {
@@ -235,8 +244,8 @@ is_byte(const char *s, size_t len)
 		strspn(s + 3, "0123456789ABCDEFabcdef") >= 2;
 }
 
-/* A piece as SentencePiece has it: U+2581 for blanks, and the names of BOS and EOS without the newlines that
- * llama2.c's export put around them. */
+/* A piece as SentencePiece has it: U+2581 for blanks, and the names of BOS and EOS without the
+ * newlines that llama2.c's export put around them. */
 static void
 take_piece(const unsigned char *p, size_t len, size_t id, struct buf *out)
 {
@@ -271,13 +280,15 @@ take_pieces(const struct file_map *m, size_t n, struct pieces *out, struct err *
 		int32_t len;
 
 		if (end - p < 8)
-			return err_set(e, "no llama2.c tokenizer of %zu pieces: the file ends within piece %zu",
+			return err_set(e,
+				"no llama2.c tokenizer of %zu pieces: it ends within piece %zu",
 				n, i);
 		memcpy(&out->score[i], p, 4);
 		memcpy(&len, p + 4, 4);
 		p += 8;
 		if (len < 1 || len > end - p || !isfinite(out->score[i]))
-			return err_set(e, "no llama2.c tokenizer of %zu pieces: piece %zu has length %d, score %g",
+			return err_set(e,
+				"no llama2.c tokenizer of %zu pieces: %zu has length %d, score %g",
 				n, i, (int)len, (double)out->score[i]);
 		take_piece(p, (size_t)len, i, &out->text);
 		out->len[i] = out->text.len - before;
@@ -286,7 +297,8 @@ take_pieces(const struct file_map *m, size_t n, struct pieces *out, struct err *
 		p += len;
 	}
 	if (p != end)
-		return err_set(e, "no llama2.c tokenizer of %zu pieces: %zu bytes are left behind them", n,
+		return err_set(e,
+			"no llama2.c tokenizer of %zu pieces: %zu bytes are left behind them", n,
 			(size_t)(end - p));
 	for (size_t i = 0; i < n; used += out->len[i++])
 		out->v[i] = out->text.data + used;
@@ -308,10 +320,19 @@ put_pieces(const struct file_map *m, size_t n, struct gguf_out *o, struct err *e
 	p.kind = mem_alloc(n, sizeof *p.kind);
 	if (take_pieces(m, n, &p, e) == 0) {
 		const struct vocab v = {
-			.model = "llama", .n = n, .pieces = p.v, .lens = p.len, .scores = p.score,
-			.kinds = p.kind, .bos = 1, .eos = 2, .unk = 0, .add_bos = true, .add_space = true,
+			.model = "llama",
+			.n = n,
+			.pieces = p.v,
+			.lens = p.len,
+			.scores = p.score,
+			.kinds = p.kind,
+			.bos = 1,
+			.eos = 2,
+			.unk = 0,
+			.add_bos = true,
+			.add_space = true,
 		};
-		struct tokenizer *t = tokenizer_new(&v, e); /* refuse now what could not be opened later */
+		struct tokenizer *t = tokenizer_new(&v, e); /* refuse what could not be opened */
 
 		if (t) {
 			vocab_to_gguf(&v, o);

@@ -1,8 +1,9 @@
-/* Models of karpathy's llama2.c: the legacy f32 file, its successors version 1 (f32) and version 2 (int8 in
- * groups, expanded to f32 here), and the tokenizer file beside them. Source: export.py and run.c of llama2.c.
+/* Models of karpathy's llama2.c: the legacy f32 file, its successors version 1 (f32) and version 2
+ * (int8 in groups, expanded to f32 here), and the tokenizer file beside them. Source: export.py and
+ * run.c of llama2.c.
  *
- * Their queries and keys are rotated in neighbouring pairs, which is GGUF's llama order too: nothing is
- * permuted. What the files do not say is llama2.c's own: RoPE base 10000, epsilon 1e-5. */
+ * Their queries and keys are rotated in neighbouring pairs, which is GGUF's llama order too:
+ * nothing is permuted. What files do not say is llama2.c's own: RoPE base 10000, epsilon 1e-5. */
 #ifndef MODEL_LLAMA2C_H
 #define MODEL_LLAMA2C_H
 
@@ -18,7 +19,7 @@ struct llama2c {
 	float *weights;    /* version 2, expanded; else the weights lie in the map */
 };
 
-/* Recognise the file by its content and check that its size is what its header asks for, to the byte. */
+/* Recognise the file by its content; its size must be, to the byte, what its header asks for. */
 int llama2c_open(struct llama2c *f, const char *path, struct err *e);
 void llama2c_release(struct llama2c *f);
 /* Hyperparameters and F32 tensors into `o`; `f` must live until gguf_save. */

@@ -53,15 +53,17 @@ check_tensor(const struct gguf_tensor *t, const struct tensor_spec *s, struct er
 		return err_set(e, "tensor %s has %u dimensions, not 2", t->name, t->n_dims);
 	if (t->dims[0] != s->cols || t->dims[1] != s->rows)
 		return err_set(e, "tensor %s is %llu x %llu, not %zu x %zu", t->name,
-			(unsigned long long)t->dims[0], (unsigned long long)t->dims[1], s->cols, s->rows);
+			(unsigned long long)t->dims[0], (unsigned long long)t->dims[1], s->cols,
+			s->rows);
 	if (!type_info(t->type))
-		return err_set(e, "tensor %s is stored as %s (F32, F16, BF16 and Q8_0 are supported)",
+		return err_set(e,
+			"tensor %s is stored as %s (F32, F16, BF16 and Q8_0 are supported)",
 			t->name, type_label(t->type));
 	return 0;
 }
 
-/* Check all tensors before anything is built on them. One that the architecture does not have (a bias, RoPE
- * factors, experts) would be left out silently, so it is refused. */
+/* Check all tensors before anything is built on them. One that the architecture does not have (a
+ * bias, RoPE factors, experts) would be left out silently, so it is refused. */
 static int
 check_tensors(const struct config *c, const struct gguf *g, size_t *n_small_norms, struct err *e)
 {
@@ -84,7 +86,8 @@ check_tensors(const struct config *c, const struct gguf *g, size_t *n_small_norm
 		if (!config_tensor(c, n, &s))
 			break;
 	}
-	return err_set(e, "tensor %s is not supported (plain llama has none of that name)", t->name);
+	return err_set(
+		e, "tensor %s is not supported (plain llama has none of that name)", t->name);
 }
 
 static int
@@ -127,8 +130,8 @@ take_tokenizer(struct model *m, struct err *e)
 	if (!m->tok)
 		return -1;
 	if (tokenizer_n(m->tok) != m->c.n_vocab)
-		return err_set(e, "the tokenizer has %zu tokens, the embedding %zu", tokenizer_n(m->tok),
-			m->c.n_vocab);
+		return err_set(e, "the tokenizer has %zu tokens, the embedding %zu",
+			tokenizer_n(m->tok), m->c.n_vocab);
 	return 0;
 }
 

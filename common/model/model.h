@@ -1,5 +1,5 @@
-/* A model as the forward pass sees it: shapes, weights in the types they have on disk, and its tokenizer.
- * The GGUF file stays mapped; weights point into it. */
+/* A model as the forward pass sees it: shapes, weights in the types they have on disk, and its
+ * tokenizer. The GGUF file stays mapped; weights point into it. */
 #ifndef MODEL_MODEL_H
 #define MODEL_MODEL_H
 
@@ -21,7 +21,7 @@ struct config {
 	size_t n_ff;        /* hidden width of SwiGLU, F */
 	size_t n_vocab;     /* V */
 	size_t n_ctx;       /* positions trained on */
-	size_t rope_dim;    /* rotated dimensions of each head, in neighbouring pairs (GGUF's llama order) */
+	size_t rope_dim;    /* rotated dimensions of a head, in neighbouring pairs (GGUF's order) */
 	float rope_base;
 	float norm_eps;
 	bool tied;          /* the head is the embedding */
@@ -48,7 +48,7 @@ struct model {
 	float *norms;           /* norms that were not stored as f32, expanded */
 };
 
-/* Open a GGUF file with its tokenizer. Shapes, types and finiteness of hyperparameters are checked. */
+/* Open a GGUF file with its tokenizer. Shapes, types and hyperparameters are checked. */
 struct model *model_open(const char *path, struct err *e);
 void model_free(struct model *m);
 
@@ -58,23 +58,23 @@ void config_write(const struct config *c, struct gguf_out *o);
 /* Parameters, counted from shapes alone. */
 size_t config_params(const struct config *c);
 
-/* Every tensor of the architecture by a table: walk i = 0.. until false. `name` is GGUF's ("blk.3.attn_q.weight");
- * rows 1 stands for a vector. The head is left out when tied. */
+/* Every tensor of the architecture by a table: walk i = 0.. until false. `name` is GGUF's
+ * ("blk.3.attn_q.weight"); rows 1 stands for a vector. The head is left out when tied. */
 struct tensor_spec {
 	char name[64];
 	size_t rows, cols;
 };
 bool config_tensor(const struct config *c, size_t i, struct tensor_spec *t);
 
-/* The place of a tensor of that name in the model, whose `layers` are there: a matrix's weight or a vector's
- * pointer; both NULL for a name that the architecture does not have. */
+/* The place of a tensor of that name in the model, whose `layers` are there: a matrix's weight or
+ * a vector's pointer; both NULL for a name that the architecture does not have. */
 struct slot {
 	struct weight *w;
 	const float **v;
 };
 struct slot model_slot(struct model *m, const char *name);
 
-/* The tokenizer of a GGUF file (models and vocabulary-only files), and its keys copied to another file. */
+/* The tokenizer of a GGUF file (models and vocabulary-only files), and its keys copied. */
 struct tokenizer *tokenizer_from_gguf(const struct gguf *g, struct err *e);
 void vocab_to_gguf(const struct vocab *v, struct gguf_out *o);
 void vocab_copy(const struct gguf *from, struct gguf_out *o);

@@ -47,7 +47,8 @@ convert(struct quantized *q, unsigned char *out, float *row, struct err *e)
 		in->load((const unsigned char *)t->data + r * in_bytes, row, cols);
 		for (size_t i = 0; i < cols; i++)
 			if (!isfinite(row[i]))
-				return err_set(e, "tensor %s holds a value that is not finite", t->name);
+				return err_set(
+					e, "tensor %s holds a value that is not finite", t->name);
 		to->store(row, out + r * out_bytes, cols);
 		to->load(out + r * out_bytes, back, cols);
 		for (size_t i = 0; i < cols; i++) {
@@ -76,9 +77,10 @@ measure(const struct gguf *from, uint32_t type, size_t *total, size_t *widest, s
 	*total = *widest = 0;
 	for (size_t i = 0; (t = gguf_tensor_at(from, i)); i++) {
 		if (!type_info(t->type))
-			return err_set(e, "tensor %s is stored as %s (F32, F16, BF16 and Q8_0 are supported)",
+			return err_set(e,
+				"tensor %s is stored as %s (F32, F16, BF16 and Q8_0 are supported)",
 				t->name, type_label(t->type));
-		/* The tensor itself lies in the file, so its count of values is far from overflow. */
+		/* The tensor itself lies in the file, so its values are far from overflow. */
 		bytes = type_row_bytes(target(t, type), (size_t)t->dims[0]) * rows_of(t) + 63;
 		if (__builtin_add_overflow(*total, bytes & ~(size_t)63, total))
 			return err_set(e, "the tensors are too large");

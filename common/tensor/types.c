@@ -47,8 +47,8 @@ f32_to_f16(float x)
 		return (uint16_t)(sign | 0x7e00 | (u >> 13 & 0x1ff));
 	if (u >= 0x47800000) /* 2^16 and above */
 		return (uint16_t)(sign | 0x7c00);
-	/* Below 2^-14 the result is subnormal. One half has the exponent at which an f32's last bit is 2^-24,
-	 * the step of f16's subnormals, so the addition itself rounds to nearest even. */
+	/* Below 2^-14 the result is subnormal. One half has the exponent at which an f32's last bit
+	 * is 2^-24, the step of f16's subnormals, so the addition itself rounds to nearest even. */
 	if (u < 0x38800000)
 		return (uint16_t)(sign | (bits(from_bits(u) + 0.5f) - bits(0.5f)));
 	u += 0xfff + (u >> 13 & 1);
@@ -130,8 +130,9 @@ q8_load(const void *src, float *dst, size_t n)
 	}
 }
 
-/* As ggml's reference does it: the quants are rounded (halves away from zero) with the scale before it
- * becomes an f16. Scales beyond f16 are held at its edges, and NaN becomes 0, so that every input has a result. */
+/* As ggml's reference does it: the quants are rounded (halves away from zero) with the scale before
+ * it becomes an f16. Scales beyond f16 are held at its edges, and NaN becomes 0, so that every
+ * input has a result. */
 static void
 q8_store(const float *src, void *dst, size_t n)
 {

@@ -1,5 +1,5 @@
-/* Number formats of weights, as GGUF stores them: f32, f16, bf16 and Q8_0 (blocks of 32: one f16 scale,
- * 32 signed bytes). Source: ggml's format descriptions. Type numbers are GGUF's. */
+/* Number formats of weights, as GGUF stores them: f32, f16, bf16 and Q8_0 (blocks of 32: one f16
+ * scale, 32 signed bytes). Source: ggml's format descriptions. Type numbers are GGUF's. */
 #ifndef TENSOR_TYPES_H
 #define TENSOR_TYPES_H
 
@@ -15,10 +15,11 @@ enum type {
 };
 
 struct type_info {
-	const char *name;     /* "Q8_0" */
-	size_t block, bytes;  /* values and bytes of a block */
-	void (*load)(const void *src, float *dst, size_t n);  /* n values, a multiple of `block` */
-	void (*store)(const float *src, void *dst, size_t n); /* ties to even; Q8_0 as ggml rounds */
+	const char *name;    /* "Q8_0" */
+	size_t block, bytes; /* values and bytes of a block */
+	/* n values, a multiple of `block`. Stores round ties to even, Q8_0 as ggml does. */
+	void (*load)(const void *src, float *dst, size_t n);
+	void (*store)(const float *src, void *dst, size_t n);
 };
 
 /* NULL for a type that is not supported. */
@@ -27,8 +28,8 @@ const struct type_info *type_info(uint32_t type);
 int type_named(const char *name);
 /* The name of any GGUF type number, supported or not, for messages ("Q4_K", "an unknown type"). */
 const char *type_label(uint32_t type);
-/* Bytes of a row of n values of any type GGUF knows, supported or not; 0 when n is not a multiple of the
- * block, the type is unknown or the size overflows. */
+/* Bytes of a row of n values of any type GGUF knows, supported or not; 0 when n is not a multiple
+ * of the block, the type is unknown or the size overflows. */
 size_t type_row_bytes(uint32_t type, size_t n);
 
 float f16_to_f32(uint16_t h);
