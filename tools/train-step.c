@@ -471,8 +471,10 @@ release(struct run *r)
 		example_release(&r->valid[i]);
 	free(r->valid);
 	stream_free(r->in);
-	pool_free(r->t.pool);
-	trainer_release(&r->t);
+	struct pool *pool = r->t.pool;
+
+	trainer_release(&r->t); /* its scratch is per thread of the pool */
+	pool_free(pool);
 	model_free(r->m);
 	free(r->checkpoint);
 	free(r->options);

@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# What the embedded model is tuned on, as token records: tune.sh SHARED WORK > tune.jsonl
+# WORK holds vocab.gguf, texts.txt, machine.txt, paradetox.tsv (training rows alone) and list.tsv (log-odds).
+# Three kinds of records: rewrites, P(unsafe), labels; loss on the completion alone.
+set -eu -o pipefail
+shared=$1/data work=$2
+here=$(dirname "$0") pairs=$(dirname "$0")/../../data/pairs.csv
+
+# lines NAME N: N of the lines, drawn without order, the same ones every time
+draw() {
+	sort -R --random-source=<(yes "$1") | awk -v n="$2" 'NR <= n'
+}
+
+# records NAME: a CSV file's rows as JSON records
+records() {
+	sr-prompt -i csv --template plain "$@" | jq -c 'del(.prompt)'
+}
+
+# task NAME COMPLETION: JSON records with `text` to token records
+task() {
+	sr-prompt --template sr --task "$1" -f "completion=$2" | sr-tokenize -m "$work/vocab.gguf" --only --max-tokens 320
+}
+
+one_line='gsub("&amp;"; "&") | gsub("&lt;"; "<") | gsub("&gt;"; ">") | gsub("\\s+"; " ") | ltrimstr(" ") | rtrimstr(" ")'
+own=$work/own.jsonl posts=$work/posts.jsonl
+records < "$pairs" | jq -c 'select(.split == "train")' > "$own"
+# tweets and posts: sexist, hateful and offensive ones, and those that are neither and hold no listed word
+{
+	records -f text=text < "$shared/labels/edos.csv" |
+		jq -c "{text: (.text | $one_line), label: (if .label_sexist == \"sexist\" then \"unsafe\" else \"benign\" end), bias: (if .label_sexist == \"sexist\" then \"yes\" else null end)}"
+	records -f text=tweet < "$shared/labels/davidson.train.csv" |
+		jq -c "{text: (.tweet | $one_line), label: (if .class == \"2\" then \"benign\" else \"unsafe\" end), kind: .class, toxicity: (if .class == \"0\" then \"high\" elif .class == \"2\" then \"no\" else null end)}"
+} | awk -v list="$work/list.tsv" '
+	BEGIN { while ((getline line < list) > 0) { split(line, f, "\t"); if (++n <= 150) listed[f[1]] } }
+	/"label":"benign"/ { text = tolower($0); gsub(/[^a-z]+/, " ", text); k = split(text, w, " "); for (i = 1; i <= k; i++) if (w[i] in listed) next }
+	{ print }' > "$posts"
+awk 'length($0) >= 25 && length($0) <= 170' "$work/texts.txt" | draw plain 60000 > "$work/plain.txt"
+awk -v n=16000 -v list="$work/list.tsv" -f "$here/insert.awk" < "$work/plain.txt" > "$work/inserted.tsv"
+awk 'length($0) <= 130' "$work/machine.txt" | tail -n 1900 > "$work/machine.part"
+awk -v n=1000 -v list="$work/list.tsv" -f "$here/insert.awk" < "$work/machine.part" >> "$work/inserted.tsv"
+
+# rewrites: every reference of paradetox, neutral points of view, own pairs (three times), inserted words, copies
+{
+	awk -F'\t' 'NR > 1 { for (i = 2; i <= NF; i++) if ($i != "") print $1 "\t" $i }' "$work/paradetox.tsv"
+	paste "$shared/parallel/wnc_sample.pre.txt" "$shared/parallel/wnc_sample.post.txt"
+	jq -r 'select(.messages[2].content | startswith("This is subjective bias text. The neutralized text is: ")) |
+		[.messages[1].content, (.messages[2].content | ltrimstr("This is subjective bias text. The neutralized text is: "))] |
+		map(gsub("\\s+"; " ")) | join("\t")' "$shared/parallel/wnc.train.jsonl"
+	for i in 1 2 3; do jq -r 'select(.label == "unsafe") | [.text, .benign] | join("\t")' "$own"; done
+	draw inserted 11000 < "$work/inserted.tsv"
+	awk '{ print $0 "\t" $0 }' <(jq -r 'select(.label == "benign") | .text' "$own") <(draw copies 2500 < "$work/plain.txt") \
+		<(head -n 800 "$work/machine.part")
+} | jq -Rc 'split("\t") | {text: .[0], benign: .[1]} | select((.text | length) < 600)' | task rewrite benign
+
+# P(unsafe): sources against their own rewrites, posts, plain lines and lines that machines write
+{
+	awk -F'\t' 'NR > 1 { print $1 "\tunsafe"; print $2 "\tbenign"; if ($3 != "" && NR % 2) print $3 "\tbenign" }' "$work/paradetox.tsv"
+	for i in 1 2 3; do
+		jq -r 'select(.label == "unsafe") | [.text, "unsafe"], [.benign, "benign"] | join("\t")' "$own"
+		jq -r 'select(.label == "benign") | [.text, "benign"] | join("\t")' "$own"
+	done
+	jq -r 'select(.kind == null) | [.text, .label] | join("\t")' "$posts" | draw edos 9000
+	jq -r 'select(.kind == "1") | [.text, .label] | join("\t")' "$posts" | draw offensive 3000
+	jq -r 'select(.kind == "0" or .kind == "2") | [.text, .label] | join("\t")' "$posts" | draw hateful 4000
+	draw marked 4000 < "$work/inserted.tsv" | awk -F'\t' '{ print $1 "\tunsafe" }'
+	awk '{ print $0 "\tbenign" }' <(draw negatives 8000 < "$work/plain.txt") <(draw machines 2500 < "$work/machine.txt")
+} | jq -Rc 'split("\t") | {text: .[0], label: .[1]} | select((.text | length) < 600)' | task safety label
+
+# labels
+for i in 1 2; do
+	for name in bias toxicity sentiment harm; do
+		task "$name" "$name" < "$own"
+	done
+done
+jq -c 'select(.bias != null)' "$posts" | draw bias 2000 | task bias bias
+jq -c 'select(.toxicity != null)' "$posts" | draw toxicity 2500 | task toxicity toxicity
