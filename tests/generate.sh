@@ -16,7 +16,7 @@ status()
 	shift
 	"$@" > "$TMP/out" 2> "$TMP/err" || got=$?
 	[ $got -eq "$want" ] || fail "exit $got instead of $want: $*"
-	[ "$want" -eq 0 ] || head -n 1 "$TMP/err" | grep -q '^sr-generate: ' || fail "no message: $*"
+	[ "$want" -eq 0 ] || sed -n 1p "$TMP/err" | grep -q '^sr-generate: ' || fail "no message: $*"
 }
 
 printf '%s\n' 'the cat sat on the mat' 'the dog sat on the log' 'a cat and a dog' > "$TMP/corpus"

@@ -11,7 +11,7 @@ near() { awk -v a="$1" -v b="$2" 'BEGIN { d = a - b; exit !(d < 1e-5 && d > -1e-
 status() { local want=$1 got=0; shift; "$@" > "$TMP/out" 2> "$TMP/err" || got=$?; [ $got -eq "$want" ] || fail "exit $got instead of $want: $*"; }
 
 printf '%s\n' 'the cat sat on the mat' 'the dog sat on the log' 'unsafe benign yes no' > "$TMP/corpus"
-sr-tokenize --train 300 --control '<|end|>' --control '<|text|>' --control '<|safety|>' --control '<|bias|>' -o "$TMP/vocab.gguf" < "$TMP/corpus"
+sr-tokenize --train 262 --control '<|end|>' --control '<|text|>' --control '<|safety|>' --control '<|bias|>' -o "$TMP/vocab.gguf" < "$TMP/corpus"
 sr-model init --vocab "$TMP/vocab.gguf" --dim 32 --layers 2 --heads 4 --ff 48 --ctx 96 -o "$TMP/plain.gguf"
 export SR_MODEL=$TMP/plain.gguf
 
@@ -27,17 +27,17 @@ n=$(head -n 1 "$TMP/corpus" | sr-tokenize -i lines --no-eos | jq '.tokens | leng
 [ "$(head -n 1 "$TMP/l" | jq .scores.loglik.tokens)" -eq $((n - 1)) ] || fail 'the first token has nothing before it'
 tokens=$(sr-tokenize -i lines --no-eos <<< 'the cat' | jq -c .tokens)
 echo "{\"tokens\":$tokens}" | sr-generate --max-tokens 4 --ignore-eos --logprobs > "$TMP/g"
-head=$(echo "{\"tokens\":$tokens}" | sr-score-bias loglik | head -n 1 | jq .scores.loglik.sum)
+head=$(echo "{\"tokens\":$tokens}" | sr-score-bias loglik | sed -n 1p | jq .scores.loglik.sum)
 whole=$(jq -c .output "$TMP/g" | sed "s/^\"/\"the cat/" | sed 's/.*/{"text":&}/' | sr-tokenize --no-eos | jq -c '{tokens}')
 if [ "$(jq '.tokens | length' <<< "$whole")" -eq $(($(jq length <<< "$tokens") + 4)) ]; then
-	sum=$(sr-score-bias loglik <<< "$whole" | head -n 1 | jq .scores.loglik.sum)
+	sum=$(sr-score-bias loglik <<< "$whole" | sed -n 1p | jq .scores.loglik.sum)
 	awk -v a="$sum" -v b="$head" -v c="$(jq '.logprobs | map(.logprob) | add' "$TMP/g")" \
 		'BEGIN { d = a - b - c; exit !(d < 1e-3 && d > -1e-3) }' || fail 'generate and loglik disagree'
 fi
 # A text of several contexts: every token but the first is scored.
 long=$(printf 'cat dog %.0s' {1..100})
 n=$(sr-tokenize -i lines --no-eos <<< "$long" | jq '.tokens | length')
-[ "$(sr-score-bias loglik -i lines <<< "$long" | head -n 1 | jq .scores.loglik.tokens)" -eq $((n - 1)) ]
+[ "$(sr-score-bias loglik -i lines <<< "$long" | sed -n 1p | jq .scores.loglik.tokens)" -eq $((n - 1)) ]
 # This vocabulary has no BOS.
 status 1 sr-score-bias loglik --bos < /dev/null
 
@@ -58,11 +58,11 @@ sr-score-bias safety -i lines < "$TMP/corpus" > "$TMP/s" 2> "$TMP/err"
 [ ! -s "$TMP/err" ] || fail 'a calibrated model is complained of'
 jq -se 'all(.[:3][].scores.safety; .calibration == "calibrated" and has("bias") and (has("harm") | not))' "$TMP/s" > /dev/null ||
 	fail 'labels that the model has, and no others'
-[ "$(sr-score-bias safety -i lines --labels none < "$TMP/corpus" | head -n 1 | jq -c '.scores.safety | keys')" = '["calibration","unsafe"]' ]
+[ "$(sr-score-bias safety -i lines --labels none < "$TMP/corpus" | sed -n 1p | jq -c '.scores.safety | keys')" = '["calibration","unsafe"]' ]
 status 1 sr-score-bias safety --labels harm < /dev/null
 # No neighbour changes a score; other modes' scores and other fields stay.
-sed -n 2p "$TMP/corpus" | sr-score-bias safety -i lines | head -n 1 | jq -c .scores | cmp - <(sed -n 2p "$TMP/s" | jq -c .scores)
-out=$(echo '{"n":1.50,"text":"cat","scores":{"other":[1, 2],"safety":0}}' | sr-score-bias safety --labels none | head -n 1)
+sed -n 2p "$TMP/corpus" | sr-score-bias safety -i lines | sed -n 1p | jq -c .scores | cmp - <(sed -n 2p "$TMP/s" | jq -c .scores)
+out=$(echo '{"n":1.50,"text":"cat","scores":{"other":[1, 2],"safety":0}}' | sr-score-bias safety --labels none | sed -n 1p)
 [[ $out == '{"n":1.50,"text":"cat","scores":{"other":[1, 2],"safety":{"unsafe":'*'}}}' ]] || fail "other scores: $out"
 sr-score-bias safety -i lines < "$TMP/corpus" | sr-score-bias loglik > "$TMP/both"
 [ "$(head -n 1 "$TMP/both" | jq -c '.scores | keys')" = '["loglik","safety"]' ]
@@ -82,7 +82,7 @@ near "$(tail -n 1 "$TMP/s" | jq .accuracy)" "$accuracy" 'accuracy'
 [ "$(tail -n 1 "$TMP/s" | jq -c '[.gold, .records, .threshold]')" = '[5,6,0.5]' ]
 
 # Windows: a text of many contexts has a score too.
-sr-score-bias safety -i lines <<< "$long" | head -n 1 | jq -e '.scores.safety.unsafe | . > 0 and . < 1' > /dev/null
+sr-score-bias safety -i lines <<< "$long" | sed -n 1p | jq -e '.scores.safety.unsafe | . > 0 and . < 1' > /dev/null
 
 # Faults, and raw output without a summary.
 status 2 sr-score-bias < /dev/null
