@@ -10,11 +10,9 @@ extern const struct kernels kernels_generic;
 extern const struct kernels kernels_avx2, kernels_avx512;
 #endif
 
-static const struct kernels *
-choose(void)
+size_t
+kernels_levels(const struct kernels *levels[3])
 {
-	const struct kernels *levels[3];
-	const char *forced = getenv("SR_CPU");
 	size_t n = 0;
 
 	levels[n++] = &kernels_generic;
@@ -26,6 +24,16 @@ choose(void)
 		&& __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
 		levels[n++] = &kernels_avx512;
 #endif
+	return n;
+}
+
+static const struct kernels *
+choose(void)
+{
+	const struct kernels *levels[3];
+	const char *forced = getenv("SR_CPU");
+	size_t n = kernels_levels(levels);
+
 	for (size_t i = 0; forced && i < n; i++)
 		if (strcmp(levels[i]->name, forced) == 0)
 			return levels[i];

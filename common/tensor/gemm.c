@@ -34,14 +34,19 @@ void
 gemm(bool ta, bool tb, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
 	float beta, float *c, size_t ldc)
 {
+	rntm_t plain = BLIS_RNTM_INITIALIZER;
 	float one = 1;
 
 	pthread_once(&once, start);
 	if (m == 0 || n == 0)
 		return;
-	bli_sgemm(ta ? BLIS_TRANSPOSE : BLIS_NO_TRANSPOSE, tb ? BLIS_TRANSPOSE : BLIS_NO_TRANSPOSE, (dim_t)m,
+	/* Its kernels for small matrices differ at the edges, so that a row's bits would depend on where it stands.
+	 * Without them a tile is a tile; that costs time below some 32 rows. */
+	bli_rntm_disable_l3_sup(&plain);
+	bli_rntm_set_num_threads(1, &plain);
+	bli_sgemm_ex(ta ? BLIS_TRANSPOSE : BLIS_NO_TRANSPOSE, tb ? BLIS_TRANSPOSE : BLIS_NO_TRANSPOSE, (dim_t)m,
 		(dim_t)n, (dim_t)k, &one, (float *)a, (inc_t)lda, 1, (float *)b, (inc_t)ldb, 1, &beta, c,
-		(inc_t)ldc, 1);
+		(inc_t)ldc, 1, NULL, &plain);
 }
 
 static void

@@ -50,5 +50,7 @@ struct kernels {
 
 /* The chosen set. Thread-safe; the first call looks at the CPU. */
 const struct kernels *kernels(void);
+/* All sets that this CPU can run, the best one last; their number. */
+size_t kernels_levels(const struct kernels *levels[3]);
 
 #endif

@@ -84,14 +84,16 @@ mul_panel_bf16(void *arg, size_t job, size_t thread)
 	uint16_t *expanded = (uint16_t *)(scratch + step * w->cols);
 	float *padded = scratch + step * w->cols * 3 / 2;
 	const uint16_t *rows = expanded;
+	/* a single column is always written to the same kind of place: oneDNN has other kernels for it else */
+	bool apart = whole > m || n == 1;
 
 	if (w->type == TYPE_BF16)
 		rows = (const uint16_t *)row_at(w, i);
 	else
 		kernels()->to_bf16(rows_f32(w, i, n, scratch), expanded, n * w->cols);
 	gemm_bf16(false, true, whole, n, w->cols, a->half + j * w->cols, w->cols, rows, w->cols, 0,
-		whole > m ? padded : y, whole > m ? n : w->rows);
-	for (size_t r = 0; whole > m && r < m; r++)
+		apart ? padded : y, apart ? n : w->rows);
+	for (size_t r = 0; apart && r < m; r++)
 		memcpy(y + r * w->rows, padded + r * n, n * sizeof *y);
 }
 

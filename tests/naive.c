@@ -1,0 +1,301 @@
+#include "naive.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "tensor/types.h"
+
+void
+naive_product(const real *x, const real *w, size_t m, size_t n, size_t k, real *y)
+{
+	for (size_t i = 0; i < m; i++)
+		for (size_t j = 0; j < n; j++) {
+			real sum = 0;
+
+			for (size_t l = 0; l < k; l++)
+				sum += x[i * k + l] * w[j * k + l];
+			y[i * n + j] = sum;
+		}
+}
+
+void
+naive_rmsnorm(const real *x, const real *w, size_t n, real eps, real *out)
+{
+	real squares = 0;
+
+	for (size_t i = 0; i < n; i++)
+		squares += x[i] * x[i];
+	for (size_t i = 0; i < n; i++)
+		out[i] = x[i] / sqrt(squares / (real)n + eps) * w[i];
+}
+
+void
+naive_rope(real *x, size_t n, size_t pos, real base)
+{
+	for (size_t i = 0; i < n / 2; i++) {
+		real angle = (real)pos * pow(base, -2.0 * (real)i / (real)n);
+		real a = x[2 * i], b = x[2 * i + 1];
+
+		x[2 * i] = a * cos(angle) - b * sin(angle);
+		x[2 * i + 1] = a * sin(angle) + b * cos(angle);
+	}
+}
+
+/* The largest is taken away first: exp would overflow, and the result is the same. */
+real
+naive_logsumexp(const real *x, size_t n)
+{
+	real top = x[0], sum = 0;
+
+	for (size_t i = 1; i < n; i++)
+		top = x[i] > top ? x[i] : top;
+	for (size_t i = 0; i < n; i++)
+		sum += exp(x[i] - top);
+	return top + log(sum);
+}
+
+void
+naive_softmax(real *x, size_t n)
+{
+	real lse = naive_logsumexp(x, n);
+
+	for (size_t i = 0; i < n; i++)
+		x[i] = exp(x[i] - lse);
+}
+
+real
+naive_cross_entropy(const real *logits, size_t n, size_t target)
+{
+	return naive_logsumexp(logits, n) - logits[target];
+}
+
+void
+naive_swiglu(const real *gate, const real *up, size_t n, real *out)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] = gate[i] / (1 + exp(-gate[i])) * up[i];
+}
+
+void
+naive_attention(const real *q, const real *k, const real *v, size_t n, size_t hd, size_t q_stride,
+	size_t kv_stride, real *out)
+{
+	real *p = mem_alloc(n, sizeof *p);
+
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j <= i; j++) {
+			real dot = 0;
+
+			for (size_t d = 0; d < hd; d++)
+				dot += q[i * q_stride + d] * k[j * kv_stride + d];
+			p[j] = dot / sqrt((real)hd);
+		}
+		naive_softmax(p, i + 1);
+		for (size_t d = 0; d < hd; d++) {
+			real sum = 0;
+
+			for (size_t j = 0; j <= i; j++)
+				sum += p[j] * v[j * kv_stride + d];
+			out[i * q_stride + d] = sum;
+		}
+	}
+	free(p);
+}
+
+size_t
+naive_place(const struct config *c, const char *name)
+{
+	struct tensor_spec s;
+	size_t at = 0, len = strlen(name);
+
+	for (size_t i = 0; config_tensor(c, i, &s); i++) {
+		if (strncmp(s.name, name, len) == 0 && strcmp(s.name + len, ".weight") == 0)
+			return at;
+		at += s.rows * s.cols;
+	}
+	fprintf(stderr, "no tensor %s\n", name);
+	abort();
+}
+
+static const real *
+tensor_of(const struct config *c, const real *w, size_t layer, const char *part)
+{
+	char name[64];
+
+	snprintf(name, sizeof name, "blk.%zu.%s", layer, part);
+	return w + naive_place(c, name);
+}
+
+/* One layer, in place on the residual stream x (n, C). */
+static void
+layer_pass(const struct config *c, const real *w, size_t layer, size_t n, real *x)
+{
+	size_t width = c->n_embd, hd = c->head_dim, heads = c->n_head * hd, kv = c->n_head_kv * hd;
+	real *norm = mem_alloc(n * width, sizeof *norm), *add = mem_alloc(n * width, sizeof *add);
+	real *q = mem_alloc(n * heads, sizeof *q), *att = mem_alloc(n * heads, sizeof *att);
+	real *k = mem_alloc(n * kv, sizeof *k), *v = mem_alloc(n * kv, sizeof *v);
+	real *gate = mem_alloc(n * c->n_ff, sizeof *gate), *up = mem_alloc(n * c->n_ff, sizeof *up);
+
+	/* x += attention(norm(x)) · oᵀ */
+	for (size_t i = 0; i < n; i++)
+		naive_rmsnorm(x + i * width, tensor_of(c, w, layer, "attn_norm"), width, c->norm_eps, norm + i * width);
+	naive_product(norm, tensor_of(c, w, layer, "attn_q"), n, heads, width, q); /* (n, heads*hd) */
+	naive_product(norm, tensor_of(c, w, layer, "attn_k"), n, kv, width, k);    /* (n, kv*hd) */
+	naive_product(norm, tensor_of(c, w, layer, "attn_v"), n, kv, width, v);    /* (n, kv*hd) */
+	for (size_t i = 0; i < n; i++) {
+		for (size_t h = 0; h < c->n_head; h++)
+			naive_rope(q + i * heads + h * hd, c->rope_dim, i, c->rope_base);
+		for (size_t h = 0; h < c->n_head_kv; h++)
+			naive_rope(k + i * kv + h * hd, c->rope_dim, i, c->rope_base);
+	}
+	for (size_t h = 0; h < c->n_head; h++) {
+		size_t shared = h * c->n_head_kv / c->n_head; /* the key and value head of its group */
+
+		naive_attention(q + h * hd, k + shared * hd, v + shared * hd, n, hd, heads, kv, att + h * hd);
+	}
+	naive_product(att, tensor_of(c, w, layer, "attn_output"), n, width, heads, add);
+	for (size_t i = 0; i < n * width; i++)
+		x[i] += add[i];
+
+	/* x += swiglu(norm(x) · gateᵀ, norm(x) · upᵀ) · downᵀ */
+	for (size_t i = 0; i < n; i++)
+		naive_rmsnorm(x + i * width, tensor_of(c, w, layer, "ffn_norm"), width, c->norm_eps, norm + i * width);
+	naive_product(norm, tensor_of(c, w, layer, "ffn_gate"), n, c->n_ff, width, gate); /* (n, F) */
+	naive_product(norm, tensor_of(c, w, layer, "ffn_up"), n, c->n_ff, width, up);     /* (n, F) */
+	naive_swiglu(gate, up, n * c->n_ff, gate);
+	naive_product(gate, tensor_of(c, w, layer, "ffn_down"), n, width, c->n_ff, add);
+	for (size_t i = 0; i < n * width; i++)
+		x[i] += add[i];
+
+	real *all[] = { norm, add, q, att, k, v, gate, up };
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		free(all[i]);
+}
+
+void
+naive_hidden(const struct config *c, const real *w, const int *ids, size_t n, real *hidden)
+{
+	const real *embed = w + naive_place(c, "token_embd"), *norm = w + naive_place(c, "output_norm");
+	size_t width = c->n_embd;
+
+	for (size_t i = 0; i < n; i++)
+		memcpy(hidden + i * width, embed + (size_t)ids[i] * width, width * sizeof *hidden);
+	for (size_t layer = 0; layer < c->n_layer; layer++)
+		layer_pass(c, w, layer, n, hidden);
+	for (size_t i = 0; i < n; i++)
+		naive_rmsnorm(hidden + i * width, norm, width, c->norm_eps, hidden + i * width);
+}
+
+void
+naive_logits(const struct config *c, const real *w, const real *hidden, size_t n, real *logits)
+{
+	naive_product(hidden, w + naive_place(c, c->tied ? "token_embd" : "output"), n, c->n_vocab, c->n_embd, logits);
+}
+
+real
+naive_loss(const struct config *c, const real *w, const int *ids, size_t n, size_t loss_from)
+{
+	real *hidden = mem_alloc(n * c->n_embd, sizeof *hidden), *logits = mem_alloc(c->n_vocab, sizeof *logits);
+	real loss = 0;
+
+	/* the last token is only a target, and the state before each target gives its logits */
+	naive_hidden(c, w, ids, n - 1, hidden);
+	for (size_t i = loss_from; i < n; i++) {
+		naive_logits(c, w, hidden + (i - 1) * c->n_embd, 1, logits);
+		loss += naive_cross_entropy(logits, c->n_vocab, (size_t)ids[i]);
+	}
+	free(hidden);
+	free(logits);
+	return loss;
+}
+
+real
+naive_slope(real (*f)(void *arg), void *arg, real *x)
+{
+	const real h = 1e-5, was = *x;
+	real up, down;
+
+	*x = was + h;
+	up = f(arg);
+	*x = was - h;
+	down = f(arg);
+	*x = was;
+	return (up - down) / (2 * h);
+}
+
+void
+random_floats(float *x, size_t n, float deviation, uint64_t seed)
+{
+	struct rng r;
+
+	rng_seed(&r, seed);
+	for (size_t i = 0; i < n; i++)
+		x[i] = deviation * (float)rng_normal(&r);
+}
+
+real *
+reals(const float *x, size_t n)
+{
+	real *out = mem_alloc(n, sizeof *out);
+
+	for (size_t i = 0; i < n; i++)
+		out[i] = (real)x[i];
+	return out;
+}
+
+real
+distance(const float *got, const real *want, size_t n)
+{
+	real worst = 0, largest = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		real d = fabs((real)got[i] - want[i]);
+
+		if (isnan(d))
+			return d;
+		worst = d > worst ? d : worst;
+		largest = fabs(want[i]) > largest ? fabs(want[i]) : largest;
+	}
+	return largest > 0 ? worst / largest : worst;
+}
+
+void
+bind_model(struct model *m, const struct config *c, const float *w)
+{
+	struct tensor_spec s;
+
+	*m = (struct model){ .c = *c };
+	m->layers = mem_alloc(c->n_layer, sizeof *m->layers);
+	for (size_t i = 0; config_tensor(c, i, &s); i++) {
+		struct slot slot = model_slot(m, s.name);
+
+		if (slot.w)
+			*slot.w = (struct weight){ TYPE_F32, s.rows, s.cols, w };
+		else
+			*slot.v = w;
+		w += s.rows * s.cols;
+	}
+	if (c->tied)
+		m->head = m->embed;
+}
+
+float *
+random_weights(const struct config *c, uint64_t seed)
+{
+	float *w = mem_try(config_params(c), sizeof *w), *at = w;
+	struct tensor_spec s;
+
+	if (!w)
+		mem_out();
+	for (size_t i = 0; config_tensor(c, i, &s); i++) {
+		random_floats(at, s.rows * s.cols, s.rows == 1 ? 0.2f : 1 / sqrtf((float)s.cols), seed + i);
+		for (size_t j = 0; s.rows == 1 && j < s.cols; j++)
+			at[j] += 1;
+		at += s.rows * s.cols;
+	}
+	return w;
+}
