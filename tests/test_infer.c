@@ -1,5 +1,5 @@
-/* Decoding, scoring, embedding and judging on a small random model: against plain loops over the forward pass,
- * and each result with and without neighbours. */
+/* Decoding, scoring, embedding and judging on a small random model: against plain loops over the
+ * forward pass, and each result with and without neighbours. */
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
@@ -21,17 +21,29 @@ static struct model *m;
 static struct pool *pool;
 static struct forward *f;
 
-static const char *const texts[PROMPTS] = { "a", "the quick", "x", "a somewhat longer text, of 37 bytes..", "Hm" };
+static const char *const texts[PROMPTS] = { "a", "the quick", "x",
+	"a somewhat longer text, of 37 bytes..", "Hm" };
 
-/* Bytes and two control tokens; weights larger than at the start of training, so that logits differ. */
+/* Bytes and two control tokens; weights larger than at the start of training, so that logits
+ * differ. */
 static struct model *
 make_model(const char *const (*meta)[2], size_t n_meta, int eot)
 {
 	static const char *const controls[] = { "<|end|>", "<|text|>" };
 	static const char *const values[] = { "yes", "no!", "may be" };
 	static const size_t lens[] = { 3, 3, 6 };
-	struct config c = { .arch = "llama", .n_layer = 2, .n_embd = 32, .n_head = 4, .n_head_kv = 2, .head_dim = 8,
-		.n_ff = 48, .n_ctx = CTX, .rope_dim = 8, .rope_base = 10000, .norm_eps = 1e-5f, .tied = true };
+	struct config c = { .arch = "llama",
+		.n_layer = 2,
+		.n_embd = 32,
+		.n_head = 4,
+		.n_head_kv = 2,
+		.head_dim = 8,
+		.n_ff = 48,
+		.n_ctx = CTX,
+		.rope_dim = 8,
+		.rope_base = 10000,
+		.norm_eps = 1e-5f,
+		.tied = true };
 	struct bpe_train *b;
 	struct gguf_out *o = gguf_out_new();
 	struct model *made;
@@ -103,7 +115,8 @@ static float *
 all_logits(const int *ids, size_t n)
 {
 	struct chunk c = { NULL, ids, n, n };
-	float *hidden = mem_alloc(n, m->c.n_embd * sizeof *hidden), *logits = mem_alloc(n, m->c.n_vocab * sizeof *logits);
+	float *hidden = mem_alloc(n, m->c.n_embd * sizeof *hidden),
+	      *logits = mem_alloc(n, m->c.n_vocab * sizeof *logits);
 	struct err e;
 
 	ck_assert_msg(pass_run(f, m, &c, 1, PASS_TOKENS, hidden, &e) == 0, "%s", e.msg);
@@ -115,8 +128,13 @@ all_logits(const int *ids, size_t n)
 static struct generation
 plain(size_t batch)
 {
-	return (struct generation){ .sampling = { .top_p = 1, .repeat_penalty = 1, .repeat_last = 64 }, .seed = 5, .max_tokens = 12,
-		.batch = batch, .logprobs = true };
+	return (struct generation){
+		.sampling = { .top_p = 1, .repeat_penalty = 1, .repeat_last = 64 },
+		.seed = 5,
+		.max_tokens = 12,
+		.batch = batch,
+		.logprobs = true
+	};
 }
 
 /* Generate for all texts, `copies` times; results in order. */
@@ -131,7 +149,9 @@ generate(const struct model *with, const struct generation *g, size_t copies, st
 		for (size_t i = 0; i < PROMPTS; i++) {
 			struct ids ids = encode(texts[i]);
 
-			ck_assert_msg(generator_add(gen, ids.v, ids.n, NULL, i, 0, (void *)texts[i], &e) == 0, "%s", e.msg);
+			ck_assert_msg(generator_add(gen, ids.v, ids.n, NULL, i, 0, (void *)texts[i],
+					      &e) == 0,
+				"%s", e.msg);
 			ids_release(&ids);
 		}
 	ck_assert_uint_eq(generator_pending(gen), copies * PROMPTS);
@@ -167,7 +187,8 @@ START_TEST(neighbours_do_not_matter)
 		result_release(&many[i]);
 	}
 	if (_i)
-		ck_assert(memcmp(alone[0].tokens.v, alone[2].tokens.v, alone[0].tokens.n * sizeof(int)) != 0);
+		ck_assert(memcmp(alone[0].tokens.v, alone[2].tokens.v,
+				  alone[0].tokens.n * sizeof(int)) != 0);
 	for (size_t i = 0; i < PROMPTS; i++)
 		result_release(&alone[i]);
 }
@@ -192,7 +213,8 @@ START_TEST(greedy_is_the_best_token)
 			const float *row = logits + (n - 1 + t) * m->c.n_vocab;
 
 			ck_assert_double_ge(r[i].margins[t], 0);
-			ck_assert_double_eq_tol(r[i].logprobs[t], log_prob(row, m->c.n_vocab, ids.v[n + t]), 1e-3);
+			ck_assert_double_eq_tol(
+				r[i].logprobs[t], log_prob(row, m->c.n_vocab, ids.v[n + t]), 1e-3);
 			for (size_t k = 0; k < m->c.n_vocab; k++)
 				ck_assert_float_le(row[k], row[ids.v[n + t]] + 1e-3f);
 		}
@@ -314,7 +336,8 @@ START_TEST(sequences)
 				ids[i] = encode(texts[i]);
 			s[i] = (struct scored){ ids[i].v, ids[i].n, logp[pass][i] };
 		}
-		ck_assert_msg(score_sequences(f, m, s, PROMPTS, pass ? 1 : 1000, &e) == 0, "%s", e.msg);
+		ck_assert_msg(
+			score_sequences(f, m, s, PROMPTS, pass ? 1 : 1000, &e) == 0, "%s", e.msg);
 	}
 	for (size_t i = 0; i < PROMPTS; i++) {
 		float *logits = all_logits(ids[i].v, ids[i].n);
@@ -322,7 +345,9 @@ START_TEST(sequences)
 		ck_assert_double_eq(logp[0][i][0], 0);
 		for (size_t t = 1; t < ids[i].n; t++) {
 			ck_assert_double_eq_tol(logp[0][i][t],
-				log_prob(logits + (t - 1) * m->c.n_vocab, m->c.n_vocab, ids[i].v[t]), 1e-4);
+				log_prob(
+					logits + (t - 1) * m->c.n_vocab, m->c.n_vocab, ids[i].v[t]),
+				1e-4);
 			ck_assert(logp[0][i][t] == logp[1][i][t]);
 		}
 		free(logits);
@@ -347,7 +372,8 @@ START_TEST(choices)
 		prompts[i] = encode(texts[i]);
 		c[i] = (struct choice){ prompts[i].v, prompts[i].n, NULL, logp[i] };
 	}
-	ck_assert_msg(score_choices(f, m, c, PROMPTS, values, n_values, 1000, &e) == 0, "%s", e.msg);
+	ck_assert_msg(
+		score_choices(f, m, c, PROMPTS, values, n_values, 1000, &e) == 0, "%s", e.msg);
 	for (size_t i = 0; i < PROMPTS; i++) {
 		struct kv kv = { 0 };
 		struct chunk half = { &kv, prompts[i].v, prompts[i].n / 2, 0 };
@@ -362,7 +388,8 @@ START_TEST(choices)
 			double sum = 0;
 
 			for (size_t t = 0; t < prompts[i].n + values[j].n; t++)
-				ids_add(&all, t < prompts[i].n ? prompts[i].v[t] : values[j].v[t - prompts[i].n]);
+				ids_add(&all, t < prompts[i].n ? prompts[i].v[t]
+							       : values[j].v[t - prompts[i].n]);
 			s = (struct scored){ all.v, all.n, seq };
 			ck_assert_int_eq(score_sequences(f, m, &s, 1, 1000, &e), 0);
 			for (size_t t = prompts[i].n; t < all.n; t++)
@@ -374,7 +401,8 @@ START_TEST(choices)
 		if (half.n > 1) {
 			ck_assert_int_eq(forward_run(f, &half, 1, NULL, &e), 0);
 			c[i].kv = &kv;
-			ck_assert_int_eq(score_choices(f, m, &c[i], 1, values, n_values, 1000, &e), 0);
+			ck_assert_int_eq(
+				score_choices(f, m, &c[i], 1, values, n_values, 1000, &e), 0);
 			ck_assert_uint_eq(kv.n, half.n);
 			for (size_t j = 0; j < n_values; j++)
 				ck_assert_double_eq_tol(alone[j], logp[i][j], 1e-4);
@@ -391,7 +419,8 @@ START_TEST(embeddings)
 {
 	size_t dim = m->c.n_embd, n = 2 * CTX + 5;
 	int *ids = mem_alloc(n, sizeof *ids);
-	float *all = mem_alloc(n, dim * sizeof *all), *mean = mem_alloc(dim, sizeof *mean), *last = mem_alloc(dim, sizeof *last);
+	float *all = mem_alloc(n, dim * sizeof *all), *mean = mem_alloc(dim, sizeof *mean),
+	      *last = mem_alloc(dim, sizeof *last);
 	struct embedded s = { ids, n, 1, all };
 	double length = 0;
 	struct err e;
@@ -399,7 +428,8 @@ START_TEST(embeddings)
 	for (size_t i = 0; i < n; i++)
 		ids[i] = (int)(i * 37 % 256);
 	/* in three pieces; and the first one alone gives the same rows */
-	ck_assert_msg(embed_sequences(f, m, &s, 1, POOL_TOKEN, false, PASS_TOKENS, &e) == 0, "%s", e.msg);
+	ck_assert_msg(
+		embed_sequences(f, m, &s, 1, POOL_TOKEN, false, PASS_TOKENS, &e) == 0, "%s", e.msg);
 	s.out = mean;
 	ck_assert_int_eq(embed_sequences(f, m, &s, 1, POOL_MEAN, false, 10, &e), 0);
 	s.out = last;
@@ -459,7 +489,8 @@ START_TEST(judges)
 	ck_assert_ptr_null(judge_new(m, "colour", &e));
 
 	own = make_model(meta, 3, -1);
-	ck_assert_ptr_null(judge_new(own, "harm", &e)); /* its control token is not in the vocabulary */
+	ck_assert_ptr_null(
+		judge_new(own, "harm", &e)); /* its control token is not in the vocabulary */
 	j = judge_new(own, "bias", &e);
 	ck_assert_msg(j != NULL, "%s", e.msg);
 	ck_assert(judge_calibrated(j));
@@ -478,13 +509,15 @@ START_TEST(judges)
 	}
 	judge_free(j);
 
-	/* Values from the template that the model names; windows over a text of five contexts, with a character of
-	 * two bytes at every place where a cut may fall. */
+	/* Values from the template that the model names; windows over a text of five contexts, with
+	 * a character of two bytes at every place where a cut may fall. */
 	j = judge_new(own, "safety", &e);
 	ck_assert_ptr_null(j); /* sr.safety.values is missing, and template sr wants <|safety|> */
 	model_free(own);
-	own = make_model((const char *const[][2]) { { "sr.safety.prompt", "[[<|text|>]]{text}[[<|end|>]]" },
-		{ "sr.bias.prompt", "[[<|text|>]]{text}[[<|end|>]]" } }, 2, -1);
+	own = make_model(
+		(const char *const[][2]){ { "sr.safety.prompt", "[[<|text|>]]{text}[[<|end|>]]" },
+			{ "sr.bias.prompt", "[[<|text|>]]{text}[[<|end|>]]" } },
+		2, -1);
 	j = judge_new(own, "bias", &e);
 	ck_assert_msg(j != NULL, "%s", e.msg);
 	for (size_t i = 0; i < 5 * CTX; i += 2)

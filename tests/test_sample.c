@@ -1,4 +1,5 @@
-/* Sampling: each cut against a distribution where its result is known; and the statistics of scores. */
+/* Sampling: each cut against a distribution where its result is known; and the statistics of
+ * scores. */
 #include <check.h>
 #include <math.h>
 #include <string.h>
@@ -16,16 +17,22 @@ static const struct {
 	struct sampling s;
 	double want[V]; /* shares of the draws; 0: never */
 } cases[] = {
-	{ { .temperature = 1, .top_p = 1, .repeat_penalty = 1 }, { 0.125, 0.5, 0.0625, 0.25, 0.0625 } },
-	{ { .temperature = 1, .top_k = 2, .top_p = 1, .repeat_penalty = 1 }, { 0, 2. / 3, 0, 1. / 3, 0 } },
-	{ { .temperature = 1, .top_k = 99, .top_p = 1, .repeat_penalty = 1 }, { 0.125, 0.5, 0.0625, 0.25, 0.0625 } },
+	{ { .temperature = 1, .top_p = 1, .repeat_penalty = 1 },
+		{ 0.125, 0.5, 0.0625, 0.25, 0.0625 } },
+	{ { .temperature = 1, .top_k = 2, .top_p = 1, .repeat_penalty = 1 },
+		{ 0, 2. / 3, 0, 1. / 3, 0 } },
+	{ { .temperature = 1, .top_k = 99, .top_p = 1, .repeat_penalty = 1 },
+		{ 0.125, 0.5, 0.0625, 0.25, 0.0625 } },
 	{ { .temperature = 1, .top_p = 0.6, .repeat_penalty = 1 }, { 0, 2. / 3, 0, 1. / 3, 0 } },
 	{ { .temperature = 1, .top_p = 0.01, .repeat_penalty = 1 }, { 0, 1, 0, 0, 0 } },
-	{ { .temperature = 1, .top_p = 1, .min_p = 0.2, .repeat_penalty = 1 }, { 1. / 7, 4. / 7, 0, 2. / 7, 0 } },
+	{ { .temperature = 1, .top_p = 1, .min_p = 0.2, .repeat_penalty = 1 },
+		{ 1. / 7, 4. / 7, 0, 2. / 7, 0 } },
 	{ { .temperature = 1, .top_p = 1, .min_p = 1, .repeat_penalty = 1 }, { 0, 1, 0, 0, 0 } },
 	/* of the three that top-k leaves, top-p takes two: 0.875 * 0.8 = 0.7 */
-	{ { .temperature = 1, .top_k = 3, .top_p = 0.8, .repeat_penalty = 1 }, { 0, 2. / 3, 0, 1. / 3, 0 } },
-	{ { .temperature = 0.5, .top_p = 1, .top_k = 2, .repeat_penalty = 1 }, { 0, 0.8, 0, 0.2, 0 } },
+	{ { .temperature = 1, .top_k = 3, .top_p = 0.8, .repeat_penalty = 1 },
+		{ 0, 2. / 3, 0, 1. / 3, 0 } },
+	{ { .temperature = 0.5, .top_p = 1, .top_k = 2, .repeat_penalty = 1 },
+		{ 0, 0.8, 0, 0.2, 0 } },
 	{ { .temperature = 1e-9, .top_p = 1, .repeat_penalty = 1 }, { 0, 1, 0, 0, 0 } },
 	{ { .temperature = 0, .top_p = 1, .repeat_penalty = 1 }, { 0, 1, 0, 0, 0 } },
 };

@@ -27,12 +27,17 @@ static struct {
 };
 
 static const struct opt opts[] = {
-	{ 'm', "model", OPT_TEXT, &o.model, "MODEL", "GGUF file (default: SR_MODEL, else the installed one)", 0, 0 },
-	{ 0, "pool", OPT_PICK, &o.pool, "mean|last|token", "over tokens (default mean); token: none, with --npy only", 0, 0 },
+	{ 'm', "model", OPT_TEXT, &o.model, "MODEL",
+		"GGUF file (default: SR_MODEL, else the installed one)", 0, 0 },
+	{ 0, "pool", OPT_PICK, &o.pool, "mean|last|token",
+		"over tokens (default mean); token: none, with --npy only", 0, 0 },
 	{ 0, "l2", OPT_FLAG, &o.l2, NULL, "scale every vector to length 1", 0, 0 },
-	{ 0, "bos", OPT_FLAG, &o.bos, NULL, "read a BOS first where the model has one (default)", 0, 0 },
-	{ 0, "npy", OPT_TEXT, &o.npy, "FILE", "write the vectors there, as a NumPy array of f32", 0, 0 },
-	{ 't', "threads", OPT_INT, &o.threads, "N", "threads (default: as many as may run)", 1, 1024 },
+	{ 0, "bos", OPT_FLAG, &o.bos, NULL,
+		"read a BOS first where the model has one (default)", 0, 0 },
+	{ 0, "npy", OPT_TEXT, &o.npy, "FILE",
+		"write the vectors there, as a NumPy array of f32", 0, 0 },
+	{ 't', "threads", OPT_INT, &o.threads, "N",
+		"threads (default: as many as may run)", 1, 1024 },
 	STREAM_OPTS(o.stream),
 	OPT_END,
 };
@@ -41,14 +46,17 @@ static const struct tool tool = {
 	.name = "sr-embed",
 	.synopsis = "[-m MODEL] [--pool mean|last] [--l2] < records > records\n"
 		"--npy FILE [--pool mean|last|token] < records > records",
-	.about = "Give each record's `text` (or `tokens`) an `embedding`: the model's hidden states behind the last\n"
-		"norm, pooled. With --npy they go to that file instead, and records say which rows are theirs.",
-	.examples = "sr-embed -i lines --l2 < sentences.txt > embedded.jsonl\n"
+	.about = "Give each record's `text` (or `tokens`) an `embedding`: the model's hidden states\n"
+		"behind the last norm, pooled. With --npy they go to that file instead, and records\n"
+		"say which rows are theirs.",
+	.examples =
+		"sr-embed -i lines --l2 < sentences.txt > embedded.jsonl\n"
 		"sr-embed -i csv -f text=comment --npy comments.npy < comments.csv > rows.jsonl",
 	.opts = opts,
 };
 
-/* A NumPy array (format 1.0) whose number of rows is known at the end: the header has a fixed size. */
+/* A NumPy array (format 1.0) whose number of rows is known at the end: the header has a fixed size.
+ */
 struct npy {
 	struct file_out out;
 	size_t rows, cols;
@@ -63,8 +71,9 @@ npy_header(const struct npy *n)
 
 	memcpy(h, "\x93NUMPY\x01\x00\x76\x00", 10); /* 118 bytes follow these 10 */
 	memset(h + 10, ' ', NPY_HEADER - 10);
-	h[10 + snprintf(h + 10, NPY_HEADER - 10, "{'descr': '<f4', 'fortran_order': False, 'shape': (%zu, %zu), }",
-		n->rows, n->cols)] = ' ';
+	h[10 + snprintf(h + 10, NPY_HEADER - 10,
+		       "{'descr': '<f4', 'fortran_order': False, 'shape': (%zu, %zu), }", n->rows,
+		       n->cols)] = ' ';
 	h[NPY_HEADER - 1] = '\n';
 	fwrite(h, 1, NPY_HEADER, n->out.f);
 }
@@ -73,7 +82,10 @@ static void
 npy_add(struct npy *n, const float *v, size_t rows)
 {
 	for (size_t i = 0; i < rows * n->cols; i++) {
-		union { float f; uint32_t u; } x = { v[i] };
+		union {
+			float f;
+			uint32_t u;
+		} x = { v[i] };
 		unsigned char b[4] = { x.u & 255, x.u >> 8 & 255, x.u >> 16 & 255, x.u >> 24 };
 
 		fwrite(b, 1, sizeof b, n->out.f);
@@ -102,7 +114,7 @@ struct run {
 	struct record *records[BATCH]; /* NULL: a bad one, skipped */
 	struct ids ids[BATCH];
 	struct embedded items[BATCH];
-	size_t which[BATCH];           /* items' records */
+	size_t which[BATCH]; /* items' records */
 	size_t n_items;
 };
 
@@ -230,7 +242,8 @@ main(int argc, char **argv)
 	if (u.pool == POOL_TOKEN && !o.npy)
 		tool_usage("--pool token goes with --npy FILE");
 	path = model_find(o.model, &e);
-	if (!path || !(m = model_open(path, &e)) || !(u.s = stream_open(&o.stream, stdin, stdout, "stdin", &e)))
+	if (!path || !(m = model_open(path, &e)) ||
+		!(u.s = stream_open(&o.stream, stdin, stdout, "stdin", &e)))
 		tool_die(&e);
 	pool = pool_new((int)o.threads);
 	u.m = m;

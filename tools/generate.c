@@ -28,24 +28,37 @@ static struct {
 };
 
 static const struct opt opts[] = {
-	{ 'm', "model", OPT_TEXT, &o.model, "MODEL", "GGUF file (default: SR_MODEL, else the installed one)", 0, 0 },
+	{ 'm', "model", OPT_TEXT, &o.model, "MODEL",
+		"GGUF file (default: SR_MODEL, else the installed one)", 0, 0 },
 	{ 'n', "samples", OPT_INT, &o.samples, "N", "outputs per prompt (default 1)", 1, 10000 },
-	{ 0, "temperature", OPT_REAL, &o.sampling.temperature, "T", "0 is greedy (default)", 0, 100 },
-	{ 0, "top-k", OPT_INT, &o.sampling.top_k, "K", "the K likeliest tokens alone (default 0: all)", 0, INT_MAX },
-	{ 0, "top-p", OPT_REAL, &o.sampling.top_p, "P", "the likeliest tokens of mass P (default 1)", 0, 1 },
-	{ 0, "min-p", OPT_REAL, &o.sampling.min_p, "P", "tokens at least P times as likely as the best (default 0)", 0, 1 },
-	{ 0, "repeat-penalty", OPT_REAL, &o.sampling.repeat_penalty, "X", "against the last tokens (default 1: none)", 0.01, 100 },
-	{ 0, "repeat-last", OPT_INT, &o.sampling.repeat_last, "N", "how many tokens that looks at (default 64)", 0, 4096 },
-	{ 's', "seed", OPT_INT, &o.seed, "SEED", "of the random numbers (default 1)", 0, (double)LONG_MAX },
-	{ 0, "max-tokens", OPT_INT, &o.max_tokens, "N", "new tokens at most (default 256)", 0, INT_MAX },
-	{ 0, "positions", OPT_INT, &o.positions, "N", "go on until prompt and output take N positions", 1, INT_MAX },
+	{ 0, "temperature", OPT_REAL, &o.sampling.temperature, "T",
+		"0 is greedy (default)", 0, 100 },
+	{ 0, "top-k", OPT_INT, &o.sampling.top_k, "K",
+		"the K likeliest tokens alone (default 0: all)", 0, INT_MAX },
+	{ 0, "top-p", OPT_REAL, &o.sampling.top_p, "P",
+		"the likeliest tokens of mass P (default 1)", 0, 1 },
+	{ 0, "min-p", OPT_REAL, &o.sampling.min_p, "P",
+		"tokens at least P times as likely as the best (default 0)", 0, 1 },
+	{ 0, "repeat-penalty", OPT_REAL, &o.sampling.repeat_penalty, "X",
+		"against the last tokens (default 1: none)", 0.01, 100 },
+	{ 0, "repeat-last", OPT_INT, &o.sampling.repeat_last, "N",
+		"how many tokens that looks at (default 64)", 0, 4096 },
+	{ 's', "seed", OPT_INT, &o.seed, "SEED",
+		"of the random numbers (default 1)", 0, (double)LONG_MAX },
+	{ 0, "max-tokens", OPT_INT, &o.max_tokens, "N",
+		"new tokens at most (default 256)", 0, INT_MAX },
+	{ 0, "positions", OPT_INT, &o.positions, "N",
+		"go on until prompt and output take N positions", 1, INT_MAX },
 	{ 0, "ctx", OPT_INT, &o.ctx, "N", "use N positions of the model's context", 1, INT_MAX },
 	{ 0, "stop", OPT_LIST, &o.stops, "STR", "end before this text; may be repeated", 0, 0 },
-	{ 0, "ignore-eos", OPT_FLAG, &o.ignore_eos, NULL, "go on behind the end of sequence", 0, 0 },
+	{ 0, "ignore-eos", OPT_FLAG, &o.ignore_eos, NULL,
+		"go on behind the end of sequence", 0, 0 },
 	{ 0, "special", OPT_FLAG, &o.special, NULL, "print control tokens by their names", 0, 0 },
-	{ 0, "logprobs", OPT_FLAG, &o.logprobs, NULL, "write each token's log probability and margin", 0, 0 },
+	{ 0, "logprobs", OPT_FLAG, &o.logprobs, NULL,
+		"write each token's log probability and margin", 0, 0 },
 	{ 0, "batch", OPT_INT, &o.batch, "N", "outputs under way at once (default 32)", 1, 4096 },
-	{ 't', "threads", OPT_INT, &o.threads, "N", "threads (default: as many as may run)", 1, 1024 },
+	{ 't', "threads", OPT_INT, &o.threads, "N",
+		"threads (default: as many as may run)", 1, 1024 },
 	STREAM_OPTS(o.stream),
 	OPT_END,
 };
@@ -53,7 +66,8 @@ static const struct opt opts[] = {
 static const struct tool tool = {
 	.name = "sr-generate",
 	.synopsis = "[-m MODEL] [OPTIONS] < records > records",
-	.about = "Continue prompts: records with `prompt` or `tokens` get an `output`, in input order.",
+	.about = "Continue prompts: records with `prompt` or `tokens` get an `output`, in their "
+		"order.",
 	.examples = "echo 'Once upon a time' | sr-generate -i lines -r output\n"
 		"sr-prompt -i lines < texts.txt | sr-generate | jq -r .output\n"
 		"sr-generate -n 8 --temperature 0.8 --top-p 0.95 -s 7 < prompts.jsonl",
@@ -101,9 +115,11 @@ queue(struct run *u, struct job *j, struct err *e)
 	if (input_prompt(j->r, u->m, &u->ids, e) < 0)
 		return -1;
 	if (o.ctx && u->ids.n > (size_t)o.ctx)
-		return record_err(j->r, e, "the prompt has %zu tokens, the context %ld", u->ids.n, o.ctx);
+		return record_err(
+			j->r, e, "the prompt has %zu tokens, the context %ld", u->ids.n, o.ctx);
 	for (j->wanted = 0; j->wanted < (size_t)o.samples; j->wanted++)
-		if (generator_add(u->g, u->ids.v, u->ids.n, NULL, record_number(j->r), j->wanted, j, &why) < 0)
+		if (generator_add(u->g, u->ids.v, u->ids.n, NULL, record_number(j->r), j->wanted, j,
+			    &why) < 0)
 			return record_err(j->r, e, "%s", why.msg);
 	j->results = mem_alloc(j->wanted, sizeof *j->results);
 	return 0;
@@ -171,7 +187,8 @@ put_logprobs(struct run *u, const struct result *r)
 
 /* Set a field from the first result, or as an array from all of them. */
 static void
-set_field(struct run *u, struct job *j, const char *role, bool all, void (*put)(struct run *, const struct result *))
+set_field(struct run *u, struct job *j, const char *role, bool all,
+	void (*put)(struct run *, const struct result *))
 {
 	buf_clear(&u->json);
 	if (all)
@@ -222,7 +239,8 @@ run(struct run *u, struct err *e)
 
 	while (!u->ended || u->first) {
 		/* Wait for input only when there is nothing else to do. */
-		while (!u->ended && generator_pending(u->g) < 2 * (size_t)o.batch && (!u->first || stream_ready(u->s)))
+		while (!u->ended && generator_pending(u->g) < 2 * (size_t)o.batch &&
+			(!u->first || stream_ready(u->s)))
 			take_record(u);
 		switch (generator_next(u->g, &r, &user, e)) {
 		case -1:
@@ -246,11 +264,14 @@ settings(const struct model *m)
 
 	if (n_ctx > m->c.n_ctx)
 		tool_usage("--ctx %ld is more than the model's %zu", o.ctx, m->c.n_ctx);
-	return (struct generation) {
+	return (struct generation){
 		.sampling = o.sampling,
 		.seed = (uint64_t)o.seed,
-		.max_tokens = o.max_tokens >= 0 ? (size_t)o.max_tokens : o.positions ? SIZE_MAX : 256,
-		.max_positions = o.positions && (size_t)o.positions < n_ctx ? (size_t)o.positions : n_ctx,
+		.max_tokens = o.max_tokens >= 0 ? (size_t)o.max_tokens
+			      : o.positions     ? SIZE_MAX
+						: 256,
+		.max_positions =
+			o.positions && (size_t)o.positions < n_ctx ? (size_t)o.positions : n_ctx,
 		.batch = (size_t)o.batch,
 		.stops = o.stops.v,
 		.n_stops = o.stops.n,
@@ -274,7 +295,8 @@ main(int argc, char **argv)
 	if (argc)
 		tool_usage("'%s' is one argument too many", *argv);
 	path = model_find(o.model, &e);
-	if (!path || !(m = model_open(path, &e)) || !(u.s = stream_open(&o.stream, stdin, stdout, "stdin", &e)))
+	if (!path || !(m = model_open(path, &e)) ||
+		!(u.s = stream_open(&o.stream, stdin, stdout, "stdin", &e)))
 		tool_die(&e);
 	g = settings(m);
 	pool = pool_new((int)o.threads);

@@ -28,12 +28,17 @@ static struct {
 };
 
 static const struct opt opts[] = {
-	{ 'm', "model", OPT_TEXT, &o.model, "MODEL", "GGUF file (default: SR_MODEL, else the installed one)", 0, 0 },
-	{ 0, "bos", OPT_FLAG, &o.bos, NULL, "loglik: put a BOS before each text and score its first token too", 0, 0 },
+	{ 'm', "model", OPT_TEXT, &o.model, "MODEL",
+		"GGUF file (default: SR_MODEL, else the installed one)", 0, 0 },
+	{ 0, "bos", OPT_FLAG, &o.bos, NULL,
+		"loglik: put a BOS before each text and score its first token too", 0, 0 },
 	{ 0, "labels", OPT_TEXT, &o.labels, "LIST",
-		"safety: labels besides P(unsafe) (default: bias,toxicity,sentiment,harm; or none)", 0, 0 },
-	{ 0, "threshold", OPT_REAL, &o.threshold, "P", "safety: unsafe from here on (default: the model's, else 0.5)", 0, 1 },
-	{ 't', "threads", OPT_INT, &o.threads, "N", "threads (default: as many as may run)", 1, 1024 },
+		"safety: labels besides P(unsafe): bias,toxicity,sentiment,harm (default), none",
+		0, 0 },
+	{ 0, "threshold", OPT_REAL, &o.threshold, "P",
+		"safety: unsafe from here on (default: the model's, else 0.5)", 0, 1 },
+	{ 't', "threads", OPT_INT, &o.threads, "N",
+		"threads (default: as many as may run)", 1, 1024 },
 	STREAM_OPTS(o.stream),
 	OPT_END,
 };
@@ -41,9 +46,10 @@ static const struct opt opts[] = {
 static const struct tool tool = {
 	.name = "sr-score-bias",
 	.synopsis = "MODE [-m MODEL] [OPTIONS] < records > records",
-	.about = "Score records and sum them up in a last record of type \"summary\". The modes:\n\n"
+	.about =
+		"Score records and sum them up in a last record of type \"summary\". The modes:\n\n"
 		"  loglik  log-likelihood of each text: sum, tokens, mean, perplexity\n"
-		"  safety  P(unsafe) of each text, and the labels bias, toxicity, sentiment and harm",
+		"  safety  P(unsafe) of each text, and the labels bias, toxicity, sentiment, harm",
 	.examples = "sr-score-bias safety -i lines < comments.txt | jq .scores.safety.unsafe\n"
 		"sr-score-bias safety -i csv --labels none < pairs.csv | tail -n 1\n"
 		"sr-score-bias loglik --bos -i lines -m base.gguf < sentences.txt",
@@ -62,11 +68,12 @@ struct run {
 	size_t n;                      /* records of the batch that are to be scored: */
 	struct record *items[BATCH];
 	struct buf json;
-	void *state;                   /* the mode's own */
+	void *state; /* the mode's own */
 };
 
-/* A mode scores batches of records. `prepare` reads record u->items[i] (a bad one is no error of the others), `score`
- * then sets the scores of u->items[0..n), `summary` appends members of the summary object to u->json. */
+/* A mode scores batches of records. `prepare` reads record u->items[i] (a bad one is no error of
+ * the others), `score` then sets the scores of u->items[0..n), `summary` appends members of the
+ * summary object to u->json. */
 struct mode {
 	const char *name;
 	int (*open)(struct run *u, struct err *e);
@@ -97,7 +104,8 @@ set_scores(struct run *u, struct record *r)
 		for (size_t i = 0; i < n; i++) {
 			const struct json_span *s = &spans[i];
 
-			if (s->key_len == strlen(name) + 2 && memcmp(old + s->key + 1, name, strlen(name)) == 0)
+			if (s->key_len == strlen(name) + 2 &&
+				memcmp(old + s->key + 1, name, strlen(name)) == 0)
 				continue;
 			buf_add(&b, old + s->key, s->key_len);
 			buf_putc(&b, ':');
@@ -112,8 +120,8 @@ set_scores(struct run *u, struct record *r)
 	free(spans);
 }
 
-/* Log-likelihood. A text longer than the context is scored by windows that overlap by half, so that every token
- * but the first ones has at least half a context before it. */
+/* Log-likelihood. A text longer than the context is scored by windows that overlap by half, so that
+ * every token but the first ones has at least half a context before it. */
 
 struct loglik {
 	struct ids ids[BATCH];
@@ -169,7 +177,8 @@ loglik_score(struct run *u, struct err *e)
 {
 	struct loglik *l = u->state;
 	struct scored *w = NULL;
-	size_t *first = mem_alloc(u->n + 1, sizeof *first), n = 0, n_ctx = u->m->c.n_ctx, half = n_ctx / 2;
+	size_t *first = mem_alloc(u->n + 1, sizeof *first), n = 0, n_ctx = u->m->c.n_ctx,
+	       half = n_ctx / 2;
 	int status;
 
 	for (size_t i = 0; i < u->n; i++) {
@@ -180,7 +189,8 @@ loglik_score(struct run *u, struct err *e)
 			size_t len = ids->n - at < n_ctx ? ids->n - at : n_ctx;
 
 			w = mem_grow(w, n + 1, sizeof *w);
-			w[n++] = (struct scored){ ids->v + at, len, mem_alloc(len, sizeof(double)) };
+			w[n++] =
+				(struct scored){ ids->v + at, len, mem_alloc(len, sizeof(double)) };
 			if (at + len >= ids->n || half == 0)
 				break;
 		}
@@ -189,7 +199,8 @@ loglik_score(struct run *u, struct err *e)
 	status = score_sequences(u->f, u->m, w, n, PASS_TOKENS, e);
 	for (size_t i = 0; status == 0 && i < u->n; i++) {
 		double sum = 0;
-		size_t scored = 1; /* tokens of this text that are counted already, the first having nothing before it */
+		size_t scored = 1; /* tokens of this text that are counted already, the first having
+				      nothing before it */
 
 		for (size_t k = first[i]; k < first[i + 1]; k++) {
 			size_t at = (k - first[i]) * half;
@@ -212,11 +223,13 @@ loglik_summary(struct run *u)
 	const struct loglik *l = u->state;
 	double mean_logp = l->tokens > 0 ? l->sum / (double)l->tokens : NAN;
 
-	buf_printf(&u->json, ",\"variant\":\"%s\",\"records\":%zu,\"tokens\":%zu", o.bos ? "bos" : "no-bos", l->texts, l->tokens);
+	buf_printf(&u->json, ",\"variant\":\"%s\",\"records\":%zu,\"tokens\":%zu",
+		o.bos ? "bos" : "no-bos", l->texts, l->tokens);
 	put_number(&u->json, "sum", l->sum);
 	put_number(&u->json, "mean", mean_logp);
 	put_number(&u->json, "perplexity", exp(-mean_logp));
-	put_number(&u->json, "mean_perplexity", l->n_perplexities ? l->perplexities / (double)l->n_perplexities : NAN);
+	put_number(&u->json, "mean_perplexity",
+		l->n_perplexities ? l->perplexities / (double)l->n_perplexities : NAN);
 }
 
 static void
@@ -239,12 +252,12 @@ struct safety {
 	size_t n_judges;
 	struct judged texts[BATCH];
 	double threshold;
-	size_t n, over;               /* records, and those at or over the threshold */
+	size_t n, over; /* records, and those at or over the threshold */
 	double sum;
-	double *gold_p;               /* P(unsafe) of those with a gold label */
+	double *gold_p; /* P(unsafe) of those with a gold label */
 	bool *gold;
 	size_t n_gold, gold_cap;
-	size_t odd;                   /* labels that are neither */
+	size_t odd; /* labels that are neither */
 };
 
 static int
@@ -276,7 +289,8 @@ safety_open(struct run *u, struct err *e)
 		at = "";
 	for (size_t len; *at; at += len + (at[len] == ',')) {
 		len = strcspn(at, ",");
-		/* Of its own accord it takes what the model has; what was asked for must be there. */
+		/* Of its own accord it takes what the model has; what was asked for must be there.
+		 */
 		if (safety_add(u, at, len, e) < 0 && o.labels)
 			return -1;
 	}
@@ -300,7 +314,8 @@ safety_prepare(struct run *u, size_t i, struct err *e)
 static void
 safety_gold(struct safety *s, struct record *r, double p)
 {
-	static const char *const words[] = { "\"benign\"", "\"unsafe\"", "\"0\"", "\"1\"", "0", "1" };
+	static const char *const words[] = { "\"benign\"", "\"unsafe\"", "\"0\"", "\"1\"", "0",
+		"1" };
 	size_t len;
 	const char *label = record_json(r, "label", &len);
 
@@ -334,13 +349,15 @@ safety_set(struct run *u, size_t i, double *const *p)
 		json_put_text(&u->json, s->names[k], strlen(s->names[k]));
 		for (size_t v = 0; v < n; v++) {
 			buf_puts(&u->json, v ? "," : ":{");
-			json_put_text(&u->json, judge_value(s->judges[k], v), strlen(judge_value(s->judges[k], v)));
+			json_put_text(&u->json, judge_value(s->judges[k], v),
+				strlen(judge_value(s->judges[k], v)));
 			buf_putc(&u->json, ':');
 			json_put_real(&u->json, p[k][i * n + v], 6);
 		}
 		buf_putc(&u->json, '}');
 	}
-	buf_printf(&u->json, ",\"calibration\":\"%s\"}", judge_calibrated(s->judges[0]) ? "calibrated" : "uncalibrated");
+	buf_printf(&u->json, ",\"calibration\":\"%s\"}",
+		judge_calibrated(s->judges[0]) ? "calibrated" : "uncalibrated");
 	set_scores(u, u->items[i]);
 	s->n++;
 	s->sum += unsafe;
@@ -389,7 +406,8 @@ safety_summary(struct run *u)
 		put_number(&u->json, "accuracy", accuracy(&c));
 	}
 	if (s->odd)
-		tool_warn("%zu labels are neither unsafe, benign, 1 nor 0 and were not counted", s->odd);
+		tool_warn("%zu labels are neither unsafe, benign, 1 nor 0 and were not counted",
+			s->odd);
 }
 
 static void
@@ -495,7 +513,8 @@ main(int argc, char **argv)
 	if (!u.mode)
 		tool_usage("no mode is called '%s'", argv[0]);
 	path = model_find(o.model, &e);
-	if (!path || !(m = model_open(path, &e)) || !(u.s = stream_open(&o.stream, stdin, stdout, "stdin", &e)))
+	if (!path || !(m = model_open(path, &e)) ||
+		!(u.s = stream_open(&o.stream, stdin, stdout, "stdin", &e)))
 		tool_die(&e);
 	pool = pool_new((int)o.threads);
 	u.m = m;

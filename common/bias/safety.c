@@ -20,11 +20,11 @@ struct judge {
 	size_t n_values, grave;
 	char **names;
 	struct ids *values;
-	size_t longest;      /* tokens of the longest value */
-	size_t window;       /* tokens of text that fit */
+	size_t longest; /* tokens of the longest value */
+	size_t window;  /* tokens of text that fit */
 	bool calibrated;
 	double temperature, threshold;
-	struct ids prefix;   /* what every prompt begins with, and its cache */
+	struct ids prefix; /* what every prompt begins with, and its cache */
 	struct kv kv;
 };
 
@@ -152,8 +152,8 @@ find_prefix(struct judge *j, const struct model *m, struct err *e)
 		ids_add(&j->prefix, first.v[i]);
 	ids_release(&first);
 	if (shortest + j->longest + SLACK + MIN_WINDOW > m->c.n_ctx)
-		return err_set(e, "the prompt for %s takes %zu of the model's %zu positions", j->task,
-			shortest + j->longest, m->c.n_ctx);
+		return err_set(e, "the prompt for %s takes %zu of the model's %zu positions",
+			j->task, shortest + j->longest, m->c.n_ctx);
 	j->window = m->c.n_ctx - shortest - j->longest - SLACK;
 	return 0;
 }
@@ -169,18 +169,21 @@ judge_new(const struct model *m, const char *task, struct err *e)
 	j->calibrated = tuned;
 	j->temperature = 1;
 	j->threshold = 0.5;
-	found = from_metadata(j, m) || from_template(j, m, !tuned ? "plain" : template ? template : "");
+	found = from_metadata(j, m) || from_template(j, m,
+					       !tuned     ? "plain"
+					       : template ? template
+							  : "");
 	free(template);
 	if (!found) {
 		err_set(e, "the model has no judge for %s", task);
 	} else if (j->n_values < 2) {
 		err_set(e, "the model names fewer than two values of %s", task);
 	} else if (find_prefix(j, m, e) == 0) {
-		if (!gguf_real(m->file, key(k, SR_TASK_TEMPERATURE, task), &j->temperature)
-			|| !(j->temperature > 0) || !isfinite(j->temperature))
+		if (!gguf_real(m->file, key(k, SR_TASK_TEMPERATURE, task), &j->temperature) ||
+			!(j->temperature > 0) || !isfinite(j->temperature))
 			j->temperature = 1;
-		if (!gguf_real(m->file, key(k, SR_TASK_THRESHOLD, task), &j->threshold)
-			|| !isfinite(j->threshold))
+		if (!gguf_real(m->file, key(k, SR_TASK_THRESHOLD, task), &j->threshold) ||
+			!isfinite(j->threshold))
 			j->threshold = 0.5;
 		for (size_t i = 0; i < j->n_values; i++)
 			if (j->values[i].n == 0) {
@@ -277,8 +280,8 @@ token_starts(const struct tokenizer *t, const char *text, size_t len, size_t *n)
 
 /* The text's prompt, or the prompts of windows that overlap by a quarter. */
 static int
-add_windows(const struct judge *j, const struct model *m, size_t index, const char *text, size_t len,
-	struct windows *w, struct err *e)
+add_windows(const struct judge *j, const struct model *m, size_t index, const char *text,
+	size_t len, struct windows *w, struct err *e)
 {
 	struct ids ids = { 0 };
 	size_t *at, n, size;
@@ -330,7 +333,8 @@ static bool
 begins(const struct ids *ids, const struct ids *prefix)
 {
 	/* At least two tokens stay to be computed, as in a prompt without a shared beginning. */
-	return ids->n >= prefix->n + 2 && memcmp(ids->v, prefix->v, prefix->n * sizeof *ids->v) == 0;
+	return ids->n >= prefix->n + 2 &&
+	       memcmp(ids->v, prefix->v, prefix->n * sizeof *ids->v) == 0;
 }
 
 /* p = softmax(logp / temperature) */

@@ -9,9 +9,9 @@
 
 /* A part of a sequence that fits into the context. */
 struct piece {
-	size_t seq;     /* which */
-	size_t at, n;   /* its tokens, without the skipped ones */
-	int *ids;       /* with them; our own when the piece is not the whole */
+	size_t seq;   /* which */
+	size_t at, n; /* its tokens, without the skipped ones */
+	int *ids;     /* with them; our own when the piece is not the whole */
 };
 
 static void
@@ -41,12 +41,14 @@ cut(const struct embedded *s, size_t n, size_t n_ctx, size_t *n_pieces)
 				cap = cap ? 2 * cap : n;
 				p = mem_grow(p, cap, sizeof *p);
 			}
-			p[used++] = (struct piece){ i, at, len - at < most ? len - at : most, NULL };
+			p[used++] =
+				(struct piece){ i, at, len - at < most ? len - at : most, NULL };
 			if (at > 0) {
 				int *ids = mem_alloc(s[i].skip + p[used - 1].n, sizeof *ids);
 
 				memcpy(ids, s[i].ids, s[i].skip * sizeof *ids);
-				memcpy(ids + s[i].skip, s[i].ids + s[i].skip + at, p[used - 1].n * sizeof *ids);
+				memcpy(ids + s[i].skip, s[i].ids + s[i].skip + at,
+					p[used - 1].n * sizeof *ids);
 				p[used - 1].ids = ids;
 			}
 		}
@@ -57,7 +59,8 @@ cut(const struct embedded *s, size_t n, size_t n_ctx, size_t *n_pieces)
 
 /* One piece's hidden states (n, C) into its sequence's result; `sum` collects means in double. */
 static void
-pool(const struct embedded *s, const struct piece *p, const float *hidden, size_t dim, enum pooling how, double *sum)
+pool(const struct embedded *s, const struct piece *p, const float *hidden, size_t dim,
+	enum pooling how, double *sum)
 {
 	size_t len = s->n - s->skip;
 
@@ -80,8 +83,8 @@ pool(const struct embedded *s, const struct piece *p, const float *hidden, size_
 }
 
 int
-embed_sequences(struct forward *f, const struct model *m, struct embedded *s, size_t n, enum pooling how, bool l2, size_t batch_tokens,
-                struct err *e)
+embed_sequences(struct forward *f, const struct model *m, struct embedded *s, size_t n,
+	enum pooling how, bool l2, size_t batch_tokens, struct err *e)
 {
 	size_t dim = m->c.n_embd, n_pieces, k;
 	struct chunk *chunks;
@@ -99,7 +102,8 @@ embed_sequences(struct forward *f, const struct model *m, struct embedded *s, si
 	for (size_t i = 0; i < n_pieces; i++) {
 		const struct embedded *q = &s[p[i].seq];
 
-		chunks[i] = (struct chunk){ NULL, p[i].ids ? p[i].ids : q->ids, q->skip + p[i].n, how == POOL_LAST ? 1 : p[i].n };
+		chunks[i] = (struct chunk){ NULL, p[i].ids ? p[i].ids : q->ids, q->skip + p[i].n,
+			how == POOL_LAST ? 1 : p[i].n };
 	}
 	for (size_t at = 0; status == 0 && at < n_pieces; at += k) {
 		const float *h;
@@ -111,7 +115,8 @@ embed_sequences(struct forward *f, const struct model *m, struct embedded *s, si
 		free(hidden);
 		h = hidden = mem_try(rows, dim * sizeof *hidden);
 		status = hidden ? pass_run(f, m, chunks + at, k, batch_tokens, hidden, e)
-		                : err_set(e, "out of memory for the hidden states of %zu tokens", rows);
+				: err_set(e, "out of memory for the hidden states of %zu tokens",
+					  rows);
 		for (size_t i = at; status == 0 && i < at + k; h += chunks[i].n_out * dim, i++)
 			pool(&s[p[i].seq], &p[i], h, dim, how, sum);
 	}

@@ -1,8 +1,9 @@
-/* Embeddings: the model's hidden states (after the last norm) of a text's tokens, or one vector made of them.
+/* Embeddings: the model's hidden states (after the last norm) of a text's tokens, or one vector
+ * made of them.
  *
- * The first `skip` tokens (a BOS) are computed and seen by the others, but are no part of the result: a BOS has the
- * same, very long state in every text. A sequence longer than the context is taken in pieces of the
- * context's length, each preceded by the skipped tokens. */
+ * The first `skip` tokens (a BOS) are computed and seen by the others, but are no part of the
+ * result: a BOS has the same, very long state in every text. A sequence longer than the context is
+ * taken in pieces of the context's length, each preceded by the skipped tokens. */
 #ifndef INFER_EMBED_H
 #define INFER_EMBED_H
 
@@ -23,7 +24,7 @@ struct embedded {
 	float *out;     /* the caller's */
 };
 /* `l2`: every vector of the result is scaled to length 1 (a zero vector stays). */
-int embed_sequences(struct forward *f, const struct model *m, struct embedded *s, size_t n, enum pooling how, bool l2,
-                    size_t batch_tokens, struct err *e);
+int embed_sequences(struct forward *f, const struct model *m, struct embedded *s, size_t n,
+	enum pooling how, bool l2, size_t batch_tokens, struct err *e);
 
 #endif

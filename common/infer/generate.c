@@ -12,11 +12,11 @@ enum state { WAITING, RUNNING, DONE };
 struct seq {
 	struct seq *next;
 	enum state state;
-	struct ids ids;   /* the prompt, then what was generated */
+	struct ids ids; /* the prompt, then what was generated */
 	size_t n_prompt;
 	size_t max_new;
-	bool start;       /* the next token's text begins a sequence */
-	struct kv kv;     /* behind ids by what is still to be computed */
+	bool start;   /* the next token's text begins a sequence */
+	struct kv kv; /* behind ids by what is still to be computed */
 	struct rng rng;
 	struct result r;
 	void *user;
@@ -27,13 +27,13 @@ struct generator {
 	struct pool *pool;
 	struct forward *f;
 	struct generation g;
-	int ends[4];          /* tokens that end a sequence; -1 where there is none */
+	int ends[4]; /* tokens that end a sequence; -1 where there is none */
 	struct seq *first, **last;
 	size_t pending, running;
 	/* One row per sequence in flight. */
 	struct seq **rows;
 	struct chunk *chunks;
-	struct kv *spare;     /* memory of finished sequences' caches */
+	struct kv *spare; /* memory of finished sequences' caches */
 	size_t n_spare;
 	float *hidden, *logits;
 };
@@ -127,19 +127,23 @@ mix(uint64_t a, uint64_t b)
 }
 
 int
-generator_add(struct generator *g, const int *ids, size_t n, const struct kv *kv, uint64_t request, uint64_t number, void *user,
-              struct err *e)
+generator_add(struct generator *g, const int *ids, size_t n, const struct kv *kv, uint64_t request,
+	uint64_t number, void *user, struct err *e)
 {
 	struct seq *s;
 	size_t room;
 
 	if (n == 0)
-		return err_set(e, "the prompt is empty, and the vocabulary has no token that begins a sequence");
+		return err_set(e, "the prompt is empty, and the vocabulary has no token that "
+				  "begins a sequence");
 	if (n > g->m->c.n_ctx)
-		return err_set(e, "the prompt has %zu tokens, the model's context %zu", n, g->m->c.n_ctx);
+		return err_set(
+			e, "the prompt has %zu tokens, the model's context %zu", n, g->m->c.n_ctx);
 	s = mem_alloc(1, sizeof *s);
-	/* The last token always has to be computed, and a chunk of one token would take other products. */
-	if (kv && kv->n > 0 && n > 2 && kv_copy(g->m, &s->kv, kv, kv->n < n - 2 ? kv->n : n - 2, e) < 0) {
+	/* The last token always has to be computed, and a chunk of one token would take other
+	 * products. */
+	if (kv && kv->n > 0 && n > 2 &&
+		kv_copy(g->m, &s->kv, kv, kv->n < n - 2 ? kv->n : n - 2, e) < 0) {
 		seq_free(s);
 		return -1;
 	}
@@ -178,7 +182,8 @@ ends(const struct generator *g, int id)
 	return false;
 }
 
-/* Where the first of the stop strings stands, looking only at what `fresh` new bytes can have completed. */
+/* Where the first of the stop strings stands, looking only at what `fresh` new bytes can have
+ * completed. */
 static bool
 stopped(const struct generation *g, struct buf *text, size_t fresh)
 {
@@ -186,8 +191,10 @@ stopped(const struct generation *g, struct buf *text, size_t fresh)
 	bool found = false;
 
 	for (size_t i = 0; i < g->n_stops; i++) {
-		size_t len = strlen(g->stops[i]), from = text->len > fresh + len ? text->len - fresh - len : 0;
-		char *at = len ? memmem(text->data + from, text->len - from, g->stops[i], len) : NULL;
+		size_t len = strlen(g->stops[i]),
+		       from = text->len > fresh + len ? text->len - fresh - len : 0;
+		char *at =
+			len ? memmem(text->data + from, text->len - from, g->stops[i], len) : NULL;
 
 		if (at && (size_t)(at - text->data) <= best) {
 			best = (size_t)(at - text->data);
@@ -326,7 +333,8 @@ generator_next(struct generator *g, struct result *r, void **user, struct err *e
 		g->hidden = mem_try(g->g.batch, g->m->c.n_embd * sizeof *g->hidden);
 		g->logits = mem_try(g->g.batch, g->m->c.n_vocab * sizeof *g->logits);
 		if (!g->hidden || !g->logits)
-			return err_set(e, "out of memory for the logits of %zu sequences", g->g.batch);
+			return err_set(
+				e, "out of memory for the logits of %zu sequences", g->g.batch);
 	}
 	while (s->state != DONE)
 		if (step(g, e) < 0)

@@ -27,7 +27,8 @@ tokens_of(struct record *r, const struct model *m, struct ids *out, struct err *
 		if (!json_int(json_at(j, i), &id))
 			status = record_err(r, e, "token %zu is no integer", i);
 		else if (id < 0 || (unsigned long long)id >= m->c.n_vocab)
-			status = record_err(r, e, "token %lld is not among the model's %zu", id, m->c.n_vocab);
+			status = record_err(
+				r, e, "token %lld is not among the model's %zu", id, m->c.n_vocab);
 		else
 			ids_add(out, (int)id);
 	}
@@ -58,7 +59,8 @@ input_prompt(struct record *r, const struct model *m, struct ids *out, struct er
 	int status;
 
 	if (text)
-		return encode_prompt(text, len, m, out, &why) < 0 ? record_err(r, e, "%s", why.msg) : 0;
+		return encode_prompt(text, len, m, out, &why) < 0 ? record_err(r, e, "%s", why.msg)
+								  : 0;
 	status = tokens_of(r, m, out, e);
 	if (status <= 0)
 		return status < 0 ? -1 : record_err(r, e, "neither a 'prompt' nor 'tokens'");

@@ -20,7 +20,8 @@ pass_fit(const struct chunk *chunks, size_t n, size_t batch_tokens)
 
 /* One pass; `wide` (n chunks), `pair` (2n tokens) and `rows` are scratch. */
 static int
-one(struct forward *f, size_t dim, const struct chunk *chunks, size_t n, struct chunk *wide, int *pair, float *out, struct err *e)
+one(struct forward *f, size_t dim, const struct chunk *chunks, size_t n, struct chunk *wide,
+	int *pair, float *out, struct err *e)
 {
 	float *rows, *to = out;
 	size_t n_rows = 0;
@@ -55,7 +56,8 @@ one(struct forward *f, size_t dim, const struct chunk *chunks, size_t n, struct 
 }
 
 int
-pass_run(struct forward *f, const struct model *m, const struct chunk *chunks, size_t n, size_t batch_tokens, float *out, struct err *e)
+pass_run(struct forward *f, const struct model *m, const struct chunk *chunks, size_t n,
+	size_t batch_tokens, float *out, struct err *e)
 {
 	size_t dim = m->c.n_embd;
 	struct chunk *wide = mem_alloc(n, sizeof *wide);

@@ -49,7 +49,8 @@ penalize(const struct sampling *s, float *logits, size_t n_vocab, const int *rec
 		if (j == i && recent[i] >= 0 && (size_t)recent[i] < n_vocab) {
 			float *x = &logits[recent[i]];
 
-			*x = *x > 0 ? (float)(*x / s->repeat_penalty) : (float)(*x * s->repeat_penalty);
+			*x = *x > 0 ? (float)(*x / s->repeat_penalty)
+				    : (float)(*x * s->repeat_penalty);
 		}
 	}
 }
@@ -91,8 +92,9 @@ total_of(const struct sampling *s, const struct cand *c, size_t n, float max)
 	return t;
 }
 
-/* Take candidates out of a heap, best first, until one of the cuts is reached; the heap's cost is paid only for what
- * is taken. Taken ones end up at the end of `c`, the best last. Returns how many. */
+/* Take candidates out of a heap, best first, until one of the cuts is reached; the heap's cost is
+ * paid only for what is taken. Taken ones end up at the end of `c`, the best last. Returns how
+ * many. */
 static size_t
 take(const struct sampling *s, struct cand *c, size_t n, float max)
 {
@@ -107,8 +109,10 @@ take(const struct sampling *s, struct cand *c, size_t n, float max)
 	for (; kept < limit; kept++, heap--) {
 		struct cand best = c[0];
 
-		/* Without top-k the mass is known, so the other two cuts can stop the loop at once. */
-		if (limit == n && kept > 0 && (sum >= s->top_p * total || weight_of(s, best.logit, max) < s->min_p))
+		/* Without top-k the mass is known, so the other two cuts can stop the loop at once.
+		 */
+		if (limit == n && kept > 0 &&
+			(sum >= s->top_p * total || weight_of(s, best.logit, max) < s->min_p))
 			return kept;
 		sum += weight_of(s, best.logit, max);
 		c[0] = c[heap - 1];
@@ -129,7 +133,8 @@ take(const struct sampling *s, struct cand *c, size_t n, float max)
 }
 
 int
-sample(const struct sampling *s, float *logits, size_t n_vocab, const int *recent, size_t n_recent, struct rng *r)
+sample(const struct sampling *s, float *logits, size_t n_vocab, const int *recent, size_t n_recent,
+	struct rng *r)
 {
 	struct cand *c;
 	size_t kept = n_vocab, pick;

@@ -1,5 +1,6 @@
-/* Choosing a token from logits: repetition penalty, temperature, top-k, top-p, min-p, in that order (llama.cpp's
- * and Hugging Face's usual one); temperature 0 is greedy (the lowest id of the largest logits). */
+/* Choosing a token from logits: repetition penalty, temperature, top-k, top-p, min-p, in that order
+ * (llama.cpp's and Hugging Face's usual one); temperature 0 is greedy (the lowest id of the largest
+ * logits). */
 #ifndef INFER_SAMPLE_H
 #define INFER_SAMPLE_H
 
@@ -15,8 +16,10 @@ struct sampling {
 	long repeat_last;      /* tokens looked back at */
 };
 
-/* logits (V) are overwritten. `recent` are the last tokens of the sequence, oldest first. Scratch: none kept. */
-int sample(const struct sampling *s, float *logits, size_t n_vocab, const int *recent, size_t n_recent, struct rng *r);
+/* logits (V) are overwritten. `recent` are the last tokens of the sequence, oldest first. Scratch:
+ * none kept. */
+int sample(const struct sampling *s, float *logits, size_t n_vocab, const int *recent,
+	size_t n_recent, struct rng *r);
 /* log softmax of logits at one id (natural log), in double. */
 double log_prob(const float *logits, size_t n_vocab, int id);
 

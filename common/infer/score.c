@@ -8,18 +8,18 @@
 
 enum { LOGIT_BYTES = 16 << 20 }; /* of logits at a time */
 
-/* What both kinds of scoring need while they run: chunks, their caches where they need any (kept from pass to pass), and room for
- * hidden states and a piece of the logits. */
+/* What both kinds of scoring need while they run: chunks, their caches where they need any (kept
+ * from pass to pass), and room for hidden states and a piece of the logits. */
 struct work {
 	struct forward *f;
 	const struct model *m;
 	struct chunk *chunks;
 	struct kv *kv;
-	size_t n;           /* chunks and caches */
+	size_t n; /* chunks and caches */
 	float *hidden;
 	size_t hidden_cap;
 	float *logits;
-	size_t piece;       /* rows of logits */
+	size_t piece; /* rows of logits */
 };
 
 static void
@@ -56,13 +56,15 @@ work_run(struct work *w, size_t n, size_t batch_tokens, struct err *e)
 		free(w->hidden);
 		w->hidden_cap = 0;
 		if (!(w->hidden = mem_try(rows, w->m->c.n_embd * sizeof *w->hidden)))
-			return err_set(e, "out of memory for the hidden states of %zu positions", rows);
+			return err_set(
+				e, "out of memory for the hidden states of %zu positions", rows);
 		w->hidden_cap = rows;
 	}
 	return pass_run(w->f, w->m, w->chunks, n, batch_tokens, w->hidden, e);
 }
 
-/* log p of one token per row of w->hidden. `next` gives row after row the token, and where its log p goes. */
+/* log p of one token per row of w->hidden. `next` gives row after row the token, and where its log
+ * p goes. */
 struct target {
 	int id;
 	double *to; /* added to */
@@ -86,12 +88,14 @@ check_ids(const int *ids, size_t n, const struct model *m, struct err *e)
 {
 	for (size_t i = 0; i < n; i++)
 		if (ids[i] < 0 || (size_t)ids[i] >= m->c.n_vocab)
-			return err_set(e, "token %d is not among the model's %zu", ids[i], m->c.n_vocab);
+			return err_set(
+				e, "token %d is not among the model's %zu", ids[i], m->c.n_vocab);
 	return 0;
 }
 
 int
-score_sequences(struct forward *f, const struct model *m, struct scored *s, size_t n, size_t batch_tokens, struct err *e)
+score_sequences(struct forward *f, const struct model *m, struct scored *s, size_t n,
+	size_t batch_tokens, struct err *e)
 {
 	struct target *t = NULL;
 	struct work w;
@@ -101,14 +105,16 @@ score_sequences(struct forward *f, const struct model *m, struct scored *s, size
 		for (size_t j = 0; j < s[i].n; j++)
 			s[i].logp[j] = 0;
 		if (s[i].n > m->c.n_ctx)
-			status = err_set(e, "%zu tokens, the model's context is %zu", s[i].n, m->c.n_ctx);
+			status = err_set(
+				e, "%zu tokens, the model's context is %zu", s[i].n, m->c.n_ctx);
 		else
 			status = check_ids(s[i].ids, s[i].n, m, e);
 	}
 	for (size_t i = 0; status == 0 && i < n;) {
 		size_t rows = 0, k = 0, sum = 0;
 
-		/* The last token is predicted, not computed; sequences of none or one have nothing to predict. */
+		/* The last token is predicted, not computed; sequences of none or one have nothing
+		 * to predict. */
 		for (; i < n && (k == 0 || sum + s[i].n <= batch_tokens); i++) {
 			if (s[i].n < 2)
 				continue;
@@ -129,7 +135,8 @@ score_sequences(struct forward *f, const struct model *m, struct scored *s, size
 }
 
 static int
-choices_check(const struct model *m, struct choice *c, size_t n, const struct ids *values, size_t n_values, struct err *e)
+choices_check(const struct model *m, struct choice *c, size_t n, const struct ids *values,
+	size_t n_values, struct err *e)
 {
 	size_t longest = 0;
 
@@ -146,8 +153,10 @@ choices_check(const struct model *m, struct choice *c, size_t n, const struct id
 		if (c[i].n_prompt == 0)
 			return err_set(e, "an empty prompt");
 		if (c[i].n_prompt + longest - 1 > m->c.n_ctx)
-			return err_set(e, "a prompt of %zu tokens and a value of %zu exceed the model's context of %zu", c[i].n_prompt,
-			               longest, m->c.n_ctx);
+			return err_set(e,
+				"a prompt of %zu tokens and a value of %zu exceed the model's "
+				"context of %zu",
+				c[i].n_prompt, longest, m->c.n_ctx);
 		if (check_ids(c[i].prompt, c[i].n_prompt, m, e) < 0)
 			return -1;
 	}
@@ -156,7 +165,8 @@ choices_check(const struct model *m, struct choice *c, size_t n, const struct id
 
 /* Every value's first token from one row of logits; the sum over the vocabulary is taken once. */
 static void
-first_tokens(const float *logits, size_t n_vocab, const struct ids *values, size_t n_values, double *logp)
+first_tokens(const float *logits, size_t n_vocab, const struct ids *values, size_t n_values,
+	double *logp)
 {
 	int first = values[0].v[0];
 	double base = log_prob(logits, n_vocab, first) - logits[first];
@@ -165,10 +175,11 @@ first_tokens(const float *logits, size_t n_vocab, const struct ids *values, size
 		logp[j] = base + logits[values[j].v[0]];
 }
 
-/* Choices [0, k): one pass over the prompts, from whose last states every value's first token is scored, and
- * for each value that has more tokens a pass over those, on the prompt's own cache. */
+/* Choices [0, k): one pass over the prompts, from whose last states every value's first token is
+ * scored, and for each value that has more tokens a pass over those, on the prompt's own cache. */
 static int
-choose(struct work *w, struct choice *c, size_t k, const struct ids *values, size_t n_values, size_t batch_tokens, struct err *e)
+choose(struct work *w, struct choice *c, size_t k, const struct ids *values, size_t n_values,
+	size_t batch_tokens, struct err *e)
 {
 	const struct model *m = w->m;
 	struct target *t = mem_alloc(k, sizeof *t);
@@ -179,7 +190,8 @@ choose(struct work *w, struct choice *c, size_t k, const struct ids *values, siz
 		rows = k - at < w->piece ? k - at : w->piece;
 		forward_logits(w->f, w->hidden + at * m->c.n_embd, rows, logits, false);
 		for (size_t i = 0; i < rows; i++)
-			first_tokens(logits + i * m->c.n_vocab, m->c.n_vocab, values, n_values, c[at + i].logp);
+			first_tokens(logits + i * m->c.n_vocab, m->c.n_vocab, values, n_values,
+				c[at + i].logp);
 	}
 	for (size_t j = 0; status == 0 && j < n_values; j++) {
 		size_t more = values[j].n - 1;
@@ -190,7 +202,8 @@ choose(struct work *w, struct choice *c, size_t k, const struct ids *values, siz
 		for (size_t i = 0; i < k; i++) {
 			w->chunks[i] = (struct chunk){ &w->kv[i], values[j].v, more, more };
 			for (size_t a = 0; a < more; a++)
-				t[i * more + a] = (struct target){ values[j].v[a + 1], &c[i].logp[j] };
+				t[i * more + a] =
+					(struct target){ values[j].v[a + 1], &c[i].logp[j] };
 		}
 		status = work_run(w, k, batch_tokens, e);
 		if (status == 0)
@@ -203,8 +216,8 @@ choose(struct work *w, struct choice *c, size_t k, const struct ids *values, siz
 }
 
 int
-score_choices(struct forward *f, const struct model *m, struct choice *c, size_t n, const struct ids *values, size_t n_values,
-              size_t batch_tokens, struct err *e)
+score_choices(struct forward *f, const struct model *m, struct choice *c, size_t n,
+	const struct ids *values, size_t n_values, size_t batch_tokens, struct err *e)
 {
 	bool keep = false;
 	struct work w;
@@ -218,7 +231,8 @@ score_choices(struct forward *f, const struct model *m, struct choice *c, size_t
 	for (size_t i = 0; status == 0 && i < n;) {
 		size_t k = 0, sum = 0;
 
-		while (status == 0 && i + k < n && (k == 0 || sum + c[i + k].n_prompt <= batch_tokens)) {
+		while (status == 0 && i + k < n &&
+			(k == 0 || sum + c[i + k].n_prompt <= batch_tokens)) {
 			const struct choice *q = &c[i + k];
 			size_t have = q->kv && q->kv->n < q->n_prompt ? q->kv->n : 0;
 
@@ -227,7 +241,8 @@ score_choices(struct forward *f, const struct model *m, struct choice *c, size_t
 			kv_cut(&w.kv[k], 0);
 			if (have > 0)
 				status = kv_copy(m, kv, q->kv, have, e);
-			w.chunks[k++] = (struct chunk){ kv, q->prompt + have, q->n_prompt - have, 1 };
+			w.chunks[k++] =
+				(struct chunk){ kv, q->prompt + have, q->n_prompt - have, 1 };
 			sum += q->n_prompt;
 		}
 		if (status == 0)

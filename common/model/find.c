@@ -45,6 +45,7 @@ model_find(const char *given, struct err *e)
 	if (access(installed, R_OK) == 0)
 		return mem_str(installed);
 	if (!(path = in_tree()))
-		err_set(e, "no model: give one with -m FILE or SR_MODEL; there is none at %s", installed);
+		err_set(e, "no model: give one with -m FILE or SR_MODEL; there is none at %s",
+			installed);
 	return path;
 }
