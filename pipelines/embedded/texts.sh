@@ -2,11 +2,18 @@
 # Texts to pre-train on, one a line: texts.sh SHARED > texts.txt
 # A fixed sample of each source, so that modern prose outweighs old books; a fifth is lower-cased.
 set -eu -o pipefail
-corpus=$1/data/corpus
+corpus=$1/data/corpus labels=$1/data/labels
 
 # sample FILE BYTES: whole lines, drawn without order, the same ones every time
 sample() {
 	sort -R --random-source=<(yes sr-debias) "$corpus/$1" | awk -v most="$2" '(total += length($0) + 1) <= most'
+}
+
+# posts FILE COLUMN: a text of a CSV file a line, without HTML's entities
+posts() {
+	sr-prompt -i csv --template plain -f "text=$2" < "$labels/$1" | jq -r --arg column "$2" '.[$column] |
+		gsub("&amp;"; "&") | gsub("&gt;"; ">") | gsub("&lt;"; "<") | gsub("\\s+"; " ") |
+		ltrimstr(" ") | rtrimstr(" ") | select(. != "")'
 }
 
 {
@@ -20,14 +27,6 @@ sample() {
 	sample sotu.txt 800000
 	sample tinystories.txt 800000
 	# labelled posts: the register of those who will be rewritten
-	python3 - "$1/data/labels" <<'PY'
-import csv, sys
-folder = sys.argv[1]
-for name, column in (("edos.csv", "text"), ("davidson.train.csv", "tweet")):
-    with open(f"{folder}/{name}", newline="", encoding="utf-8") as f:
-        for row in csv.DictReader(f):
-            text = " ".join(row[column].replace("&amp;", "&").replace("&gt;", ">").replace("&lt;", "<").split())
-            if text:
-                print(text)
-PY
+	posts edos.csv text
+	posts davidson.train.csv tweet
 } | awk 'length($0) > 15 { print (NR % 5 == 0) ? tolower($0) : $0 }'

@@ -21,6 +21,12 @@ task() {
 	sr-prompt --template sr --task "$1" -f "completion=$2" | sr-tokenize -m "$work/vocab.gguf" --only --max-tokens 320
 }
 
+# The rewrites of paradetox are capitalised and their full stops stand close, unlike the toxic side: a judge would
+# learn that. This spells them like their sources.
+alike() {
+	awk '{ $0 = tolower($0); gsub(/[.,!?;:()"]/, " & "); gsub(/  +/, " "); sub(/ $/, ""); print }'
+}
+
 one_line='gsub("&amp;"; "&") | gsub("&lt;"; "<") | gsub("&gt;"; ">") | gsub("\\s+"; " ") | ltrimstr(" ") | rtrimstr(" ")'
 own=$work/own.jsonl posts=$work/posts.jsonl
 records < "$pairs" | jq -c 'select(.split == "train")' > "$own"
@@ -54,11 +60,13 @@ awk -v n=1000 -v list="$work/list.tsv" -f "$here/insert.awk" < "$work/machine.pa
 
 # P(unsafe): sources against their own rewrites, posts, plain lines and lines that machines write
 {
-	awk -F'\t' 'NR > 1 { print $1 "\tunsafe"; print $2 "\tbenign"; if ($3 != "" && NR % 2) print $3 "\tbenign" }' "$work/paradetox.tsv"
+	awk -F'\t' 'NR > 1 { print $1 "\tunsafe"; if (NR % 3 == 0) print $2 "\tbenign" }' "$work/paradetox.tsv"
+	awk -F'\t' 'NR > 1 { print $2 }' "$work/paradetox.tsv" | alike | awk '{ print $0 "\tbenign" }'
 	for i in 1 2 3; do
 		jq -r 'select(.label == "unsafe") | [.text, "unsafe"], [.benign, "benign"] | join("\t")' "$own"
 		jq -r 'select(.label == "benign") | [.text, "benign"] | join("\t")' "$own"
 	done
+	jq -r '[(.text | ascii_downcase), .label] | join("\t")' "$own"
 	jq -r 'select(.kind == null) | [.text, .label] | join("\t")' "$posts" | draw edos 9000
 	jq -r 'select(.kind == "1") | [.text, .label] | join("\t")' "$posts" | draw offensive 3000
 	jq -r 'select(.kind == "0" or .kind == "2") | [.text, .label] | join("\t")' "$posts" | draw hateful 4000
