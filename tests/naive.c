@@ -121,31 +121,34 @@ naive_place(const struct config *c, const char *name)
 	abort();
 }
 
-static const real *
-tensor_of(const struct config *c, const real *w, size_t layer, const char *part)
-{
-	char name[64];
-
-	snprintf(name, sizeof name, "blk.%zu.%s", layer, part);
-	return w + naive_place(c, name);
-}
-
 /* One layer, in place on the residual stream x (n, C). */
 static void
 layer_pass(const struct config *c, const real *w, size_t layer, size_t n, real *x)
 {
+	static const char *const parts[] = { "attn_norm", "attn_q", "attn_k", "attn_v", "attn_output", "ffn_norm", "ffn_gate",
+		"ffn_up", "ffn_down" };
+	const real *p[9], *attn_norm, *wq, *wk, *wv, *wo, *ffn_norm, *wgate, *wup, *wdown;
 	size_t width = c->n_embd, hd = c->head_dim, heads = c->n_head * hd, kv = c->n_head_kv * hd;
 	real *norm = mem_alloc(n * width, sizeof *norm), *add = mem_alloc(n * width, sizeof *add);
 	real *q = mem_alloc(n * heads, sizeof *q), *att = mem_alloc(n * heads, sizeof *att);
 	real *k = mem_alloc(n * kv, sizeof *k), *v = mem_alloc(n * kv, sizeof *v);
 	real *gate = mem_alloc(n * c->n_ff, sizeof *gate), *up = mem_alloc(n * c->n_ff, sizeof *up);
 
-	/* x += attention(norm(x)) · oᵀ */
+	for (size_t i = 0; i < 9; i++) {
+		char name[64];
+
+		snprintf(name, sizeof name, "blk.%zu.%s", layer, parts[i]);
+		p[i] = w + naive_place(c, name);
+	}
+	attn_norm = p[0], wq = p[1], wk = p[2], wv = p[3], wo = p[4];
+	ffn_norm = p[5], wgate = p[6], wup = p[7], wdown = p[8];
+
+	/* x += attention(norm(x)) · woᵀ */
 	for (size_t i = 0; i < n; i++)
-		naive_rmsnorm(x + i * width, tensor_of(c, w, layer, "attn_norm"), width, c->norm_eps, norm + i * width);
-	naive_product(norm, tensor_of(c, w, layer, "attn_q"), n, heads, width, q); /* (n, heads*hd) */
-	naive_product(norm, tensor_of(c, w, layer, "attn_k"), n, kv, width, k);    /* (n, kv*hd) */
-	naive_product(norm, tensor_of(c, w, layer, "attn_v"), n, kv, width, v);    /* (n, kv*hd) */
+		naive_rmsnorm(x + i * width, attn_norm, width, c->norm_eps, norm + i * width);
+	naive_product(norm, wq, n, heads, width, q); /* (n, n_head*hd) */
+	naive_product(norm, wk, n, kv, width, k);    /* (n, n_head_kv*hd) */
+	naive_product(norm, wv, n, kv, width, v);    /* (n, n_head_kv*hd) */
 	for (size_t i = 0; i < n; i++) {
 		for (size_t h = 0; h < c->n_head; h++)
 			naive_rope(q + i * heads + h * hd, c->rope_dim, i, c->rope_base);
@@ -157,17 +160,17 @@ layer_pass(const struct config *c, const real *w, size_t layer, size_t n, real *
 
 		naive_attention(q + h * hd, k + shared * hd, v + shared * hd, n, hd, heads, kv, att + h * hd);
 	}
-	naive_product(att, tensor_of(c, w, layer, "attn_output"), n, width, heads, add);
+	naive_product(att, wo, n, width, heads, add);
 	for (size_t i = 0; i < n * width; i++)
 		x[i] += add[i];
 
-	/* x += swiglu(norm(x) · gateᵀ, norm(x) · upᵀ) · downᵀ */
+	/* x += swiglu(norm(x) · wgateᵀ, norm(x) · wupᵀ) · wdownᵀ */
 	for (size_t i = 0; i < n; i++)
-		naive_rmsnorm(x + i * width, tensor_of(c, w, layer, "ffn_norm"), width, c->norm_eps, norm + i * width);
-	naive_product(norm, tensor_of(c, w, layer, "ffn_gate"), n, c->n_ff, width, gate); /* (n, F) */
-	naive_product(norm, tensor_of(c, w, layer, "ffn_up"), n, c->n_ff, width, up);     /* (n, F) */
+		naive_rmsnorm(x + i * width, ffn_norm, width, c->norm_eps, norm + i * width);
+	naive_product(norm, wgate, n, c->n_ff, width, gate); /* (n, F) */
+	naive_product(norm, wup, n, c->n_ff, width, up);     /* (n, F) */
 	naive_swiglu(gate, up, n * c->n_ff, gate);
-	naive_product(gate, tensor_of(c, w, layer, "ffn_down"), n, width, c->n_ff, add);
+	naive_product(gate, wdown, n, width, c->n_ff, add);
 	for (size_t i = 0; i < n * width; i++)
 		x[i] += add[i];
 
@@ -199,15 +202,15 @@ naive_logits(const struct config *c, const real *w, const real *hidden, size_t n
 real
 naive_loss(const struct config *c, const real *w, const int *ids, size_t n, size_t loss_from)
 {
-	real *hidden = mem_alloc(n * c->n_embd, sizeof *hidden), *logits = mem_alloc(c->n_vocab, sizeof *logits);
-	real loss = 0;
+	size_t targets = n - loss_from;
+	real *hidden = mem_alloc(n * c->n_embd, sizeof *hidden);
+	real *logits = mem_alloc(targets * c->n_vocab, sizeof *logits), loss = 0;
 
 	/* the last token is only a target, and the state before each target gives its logits */
 	naive_hidden(c, w, ids, n - 1, hidden);
-	for (size_t i = loss_from; i < n; i++) {
-		naive_logits(c, w, hidden + (i - 1) * c->n_embd, 1, logits);
-		loss += naive_cross_entropy(logits, c->n_vocab, (size_t)ids[i]);
-	}
+	naive_logits(c, w, hidden + (loss_from - 1) * c->n_embd, targets, logits);
+	for (size_t i = 0; i < targets; i++)
+		loss += naive_cross_entropy(logits + i * c->n_vocab, c->n_vocab, (size_t)ids[loss_from + i]);
 	free(hidden);
 	free(logits);
 	return loss;

@@ -1,0 +1,613 @@
+/* Every backward function against finite differences of the naive reference in double.
+ *
+ * A gradient is proven along every number where there are few, and along one random direction per tensor where there
+ * are many: the slope of the loss along d must be the gradient's product with d.
+ *
+ * Differences are taken with steps of 1e-5 in double: wrong by about 1e-10, which is nothing beside f32's rounding. */
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/rng.h"
+#include "naive.h"
+#include "tensor/gemm.h"
+#include "tensor/types.h"
+#include "train/trainer.h"
+
+#define N(a) ((int)(sizeof(a) / sizeof *(a)))
+
+/* f32 rounds by 6e-8; through sums of hundreds of terms some 1e-6 of the largest element is seen. */
+static const real tolerance = 1e-5;
+
+static void
+close_to(const char *what, const float *got, const real *want, size_t n)
+{
+	real d = distance(got, want, n);
+
+	ck_assert_msg(d <= tolerance, "%s is off by %g", what, d);
+}
+
+/* All slopes of f by x (n). */
+static real *
+slopes(real (*f)(void *), void *arg, real *x, size_t n)
+{
+	real *out = mem_alloc(n, sizeof *out);
+
+	for (size_t i = 0; i < n; i++)
+		out[i] = naive_slope(f, arg, x + i);
+	return out;
+}
+
+static real
+weighted(const real *x, const real *by, size_t n)
+{
+	real sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += x[i] * by[i];
+	return sum;
+}
+
+/* Kernels, at every CPU level. A loss of their output: its sum, weighted with dout. */
+enum { MOST = 70 };
+
+struct op {
+	real x[MOST], w[MOST], out[MOST], dout[MOST];
+	size_t n;
+};
+
+static real
+norm_loss(void *arg)
+{
+	struct op *o = arg;
+
+	naive_rmsnorm(o->x, o->w, o->n, 1e-5, o->out);
+	return weighted(o->out, o->dout, o->n);
+}
+
+static real
+swiglu_loss(void *arg)
+{
+	struct op *o = arg;
+
+	naive_swiglu(o->x, o->w, o->n, o->out);
+	return weighted(o->out, o->dout, o->n);
+}
+
+static real
+rope_loss(void *arg)
+{
+	struct op *o = arg;
+
+	memcpy(o->out, o->x, sizeof o->out);
+	naive_rope(o->out, o->n, 37, 10000);
+	return weighted(o->out, o->dout, o->n);
+}
+
+struct inputs {
+	float x[MOST], w[MOST], dout[MOST];
+	struct op o;
+};
+
+static void
+draw(struct inputs *in, size_t n)
+{
+	random_floats(in->x, n, 1, n);
+	random_floats(in->w, n, 1, n + 100);
+	random_floats(in->dout, n, 1, n + 200);
+	in->o.n = n;
+	for (size_t i = 0; i < n; i++) {
+		in->o.x[i] = in->x[i];
+		in->o.w[i] = in->w[i];
+		in->o.dout[i] = in->dout[i];
+	}
+}
+
+static const size_t sizes[] = { 1, 2, 3, 15, 16, 17, 31, 32, 33, 47, 48, 50, 64, 65, 70 };
+
+START_TEST(rmsnorm_back)
+{
+	const struct kernels *levels[3];
+
+	for (size_t l = 0, n_levels = kernels_levels(levels); l < n_levels; l++) {
+		size_t n = sizes[_i];
+		float dx[MOST], dw[MOST], out[MOST], rstd;
+		struct inputs in;
+		real *want;
+
+		draw(&in, n);
+		rstd = levels[l]->rmsnorm(in.x, in.w, n, 1e-5f, out);
+		for (size_t i = 0; i < n; i++) { /* gradients are added to what stands there */
+			dx[i] = 1;
+			dw[i] = -2;
+		}
+		levels[l]->rmsnorm_back(in.x, in.w, rstd, in.dout, n, dx, dw);
+		want = slopes(norm_loss, &in.o, in.o.x, n);
+		for (size_t i = 0; i < n; i++)
+			want[i] += 1;
+		close_to("dx", dx, want, n);
+		free(want);
+		want = slopes(norm_loss, &in.o, in.o.w, n);
+		for (size_t i = 0; i < n; i++)
+			want[i] -= 2;
+		close_to("dw", dw, want, n);
+		free(want);
+	}
+}
+END_TEST
+
+START_TEST(swiglu_back)
+{
+	const struct kernels *levels[3];
+
+	for (size_t l = 0, n_levels = kernels_levels(levels); l < n_levels; l++) {
+		size_t n = sizes[_i];
+		struct inputs in;
+		real *dgate, *dup;
+
+		draw(&in, n);
+		dgate = slopes(swiglu_loss, &in.o, in.o.x, n);
+		dup = slopes(swiglu_loss, &in.o, in.o.w, n);
+		levels[l]->swiglu_back(in.x, in.w, in.dout, n);
+		close_to("dgate", in.x, dgate, n);
+		close_to("dup", in.w, dup, n);
+		free(dgate);
+		free(dup);
+	}
+}
+END_TEST
+
+START_TEST(rope_back)
+{
+	const struct kernels *levels[3];
+
+	for (size_t l = 0, n_levels = kernels_levels(levels); l < n_levels; l++) {
+		size_t n = sizes[_i] & ~(size_t)1;
+		float cosine[MOST], sine[MOST];
+		struct inputs in;
+		real *want;
+
+		draw(&in, n);
+		for (size_t i = 0; i < n / 2; i++) {
+			real angle = 37 * pow(10000, -2.0 * (real)i / (real)n);
+
+			cosine[i] = (float)cos(angle);
+			sine[i] = (float)sin(angle);
+		}
+		want = slopes(rope_loss, &in.o, in.o.x, n);
+		levels[l]->rope(in.dout, cosine, sine, n, -1);
+		close_to("dx", in.dout, want, n);
+		free(want);
+	}
+}
+END_TEST
+
+/* Attention: one head of n queries; rows lie apart, as they do in the model. */
+struct attention {
+	size_t n, hd, q_stride, kv_stride;
+	real *q, *k, *v, *dout, *out;
+};
+
+static real
+attention_loss(void *arg)
+{
+	struct attention *a = arg;
+
+	naive_attention(a->q, a->k, a->v, a->n, a->hd, a->q_stride, a->kv_stride, a->out);
+	return weighted(a->out, a->dout, a->n * a->q_stride);
+}
+
+/* The slope of f when x (n) goes along d. */
+struct along {
+	real (*f)(void *);
+	void *arg;
+	real *x, *d, *was, step;
+	size_t n;
+};
+
+static real
+moved(void *arg)
+{
+	struct along *a = arg;
+
+	for (size_t i = 0; i < a->n; i++)
+		a->x[i] = a->was[i] + a->step * a->d[i];
+	return a->f(a->arg);
+}
+
+/* The gradient's product with a random direction is the loss's slope along it. */
+static void
+slope_is(const char *what, real (*f)(void *), void *arg, real *x, const float *gradient, size_t n, real most)
+{
+	float *d = mem_alloc(n, sizeof *d);
+	struct along a = { f, arg, x, NULL, NULL, 0, n };
+	real want, got = 0, sizes_of = 0;
+
+	random_floats(d, n, 1, n + 5);
+	a.d = reals(d, n);
+	a.was = mem_alloc(n, sizeof *a.was);
+	memcpy(a.was, x, n * sizeof *x);
+	want = naive_slope(moved, &a, &a.step);
+	memcpy(x, a.was, n * sizeof *x);
+	for (size_t i = 0; i < n; i++) {
+		got += (real)gradient[i] * a.d[i];
+		sizes_of += (real)gradient[i] * (real)gradient[i];
+	}
+	/* the product of a gradient g with n normal numbers is about |g| */
+	ck_assert_msg(fabs(got - want) <= most * sqrt(sizes_of), "%s: the slope is %g, the gradient's is %g, |g| is %g",
+		what, want, got, sqrt(sizes_of));
+	free(d);
+	free(a.d);
+	free(a.was);
+}
+
+static const size_t spans[] = { 1, 2, 5, 63, 64, 65, 128, 130 };
+
+START_TEST(attention)
+{
+	size_t n = spans[_i], hd = 6, q_stride = hd * 2 + 1, kv_stride = hd + 3;
+	size_t n_q = n * q_stride, n_kv = n * kv_stride;
+	float *all = mem_alloc(3 * n_q + 4 * n_kv, sizeof *all), *at = all;
+	float *q = at, *dout = at += n_q, *dq = at += n_q;
+	float *k = at += n_q, *v = at += n_kv, *dk = at += n_kv, *dv = at += n_kv;
+	float *s = mem_alloc(2 * 64 * n, sizeof *s);
+	struct attention a = { n, hd, q_stride, kv_stride, NULL, NULL, NULL, NULL, NULL };
+
+	random_floats(q, n_q, 2, 1);
+	random_floats(k, n_kv, 2, 2);
+	random_floats(v, n_kv, 1, 3);
+	random_floats(dout, n_q, 1, 4);
+	for (size_t i = 0; i < n_q; i++)
+		if (i % q_stride >= hd)
+			dout[i] = 0; /* of other heads */
+	a.q = reals(q, n_q);
+	a.k = reals(k, n_kv);
+	a.v = reals(v, n_kv);
+	a.dout = reals(dout, n_q);
+	a.out = mem_alloc(n_q, sizeof *a.out);
+	for (size_t i = 0; i < n; i++) /* dk and dv are added to */
+		for (size_t j = 0; j < hd; j++)
+			dk[i * kv_stride + j] = dv[i * kv_stride + j] = 1;
+	attention_back(n, hd, q, dout, dq, q_stride, k, v, dk, dv, kv_stride, s, s + 64 * n);
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < hd; j++) {
+			dk[i * kv_stride + j] -= 1;
+			dv[i * kv_stride + j] -= 1;
+		}
+	if (n <= 5) {
+		struct {
+			const char *name;
+			float *got;
+			real *x;
+			size_t len;
+		} parts[] = { { "dq", dq, a.q, n_q }, { "dk", dk, a.k, n_kv }, { "dv", dv, a.v, n_kv } };
+
+		for (int p = 0; p < N(parts); p++) {
+			real *want = slopes(attention_loss, &a, parts[p].x, parts[p].len);
+
+			close_to(parts[p].name, parts[p].got, want, parts[p].len);
+			free(want);
+		}
+	}
+	slope_is("dq", attention_loss, &a, a.q, dq, n_q, tolerance);
+	slope_is("dk", attention_loss, &a, a.k, dk, n_kv, tolerance);
+	slope_is("dv", attention_loss, &a, a.v, dv, n_kv, tolerance);
+	real *copies[] = { a.q, a.k, a.v, a.dout, a.out };
+	for (int i = 0; i < N(copies); i++)
+		free(copies[i]);
+	free(all);
+	free(s);
+}
+END_TEST
+
+/* Models: grouped heads, a part of each head that does not turn, a head of its own or the embedding's. */
+static const struct config small[] = {
+	{ "llama", 2, 8, 4, 2, 6, 10, 11, 64, 6, 10000, 1e-5f, true },
+	{ "llama", 2, 8, 4, 2, 6, 10, 11, 64, 6, 10000, 1e-5f, false },
+	{ "llama", 1, 7, 3, 1, 6, 9, 13, 64, 4, 100, 1e-3f, false },
+};
+static const struct config larger[] = {
+	{ "llama", 2, 40, 4, 2, 12, 72, 90, 512, 12, 10000, 1e-5f, true },
+	{ "llama", 2, 40, 4, 2, 12, 72, 90, 512, 12, 10000, 1e-5f, false },
+};
+
+/* Examples: lengths and where the loss begins. Those of `long_ones` cross each block that the code works in: 32 and 256
+ * tokens of a pass, 64 queries, 512 targets. */
+struct shape {
+	size_t n, loss_from;
+};
+static const struct shape short_ones[] = { { 9, 1 }, { 2, 1 }, { 8, 5 }, { 5, 4 }, { 12, 2 } };
+static const struct shape long_ones[] = { { 290, 1 }, { 2, 1 }, { 66, 20 }, { 65, 1 }, { 220, 3 }, { 33, 32 } };
+
+struct task {
+	const struct config *c;
+	struct trainer t;
+	struct model m;
+	float *w;
+	real *rw;               /* the same weights, for the reference */
+	struct example *x;
+	size_t n;
+	double loss;
+	struct err e;
+};
+
+static struct task *
+set(const struct config *c, const struct shape *shapes, size_t n, size_t pass_tokens, bool bf16, int threads)
+{
+	struct task *k = mem_alloc(1, sizeof *k);
+	struct trainer_opts o = { .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .pass_tokens = pass_tokens, .bf16 = bf16 };
+	struct rng r;
+
+	k->c = c;
+	k->w = random_weights(c, 99);
+	k->rw = reals(k->w, config_params(c));
+	bind_model(&k->m, c, k->w);
+	k->x = mem_alloc(n, sizeof *k->x);
+	k->n = n;
+	rng_seed(&r, n);
+	for (size_t i = 0; i < n; i++) {
+		k->x[i] = (struct example){ mem_alloc(shapes[i].n, sizeof(int)), shapes[i].n, shapes[i].loss_from };
+		for (size_t j = 0; j < shapes[i].n; j++)
+			k->x[i].ids[j] = (int)rng_below(&r, c->n_vocab);
+	}
+	ck_assert_int_eq(trainer_init(&k->t, &k->m, &o, pool_new(threads), &k->e), 0);
+	return k;
+}
+
+static void
+strike(struct task *k)
+{
+	struct pool *p = k->t.pool;
+
+	for (size_t i = 0; i < k->n; i++)
+		example_release(&k->x[i]);
+	trainer_release(&k->t);
+	pool_free(p);
+	free(k->m.layers);
+	free(k->x);
+	free(k->w);
+	free(k->rw);
+	free(k);
+}
+
+static const float scale = 0.125f;
+
+static void
+gradients(struct task *k)
+{
+	ck_assert_msg(trainer_gradients(&k->t, k->x, k->n, scale, &k->loss, &k->e) == 0, "%s", k->e.msg);
+}
+
+static real
+task_loss(void *arg)
+{
+	struct task *k = arg;
+	real loss = 0;
+
+	for (size_t i = 0; i < k->n; i++)
+		loss += naive_loss(k->c, k->rw, k->x[i].ids, k->x[i].n, k->x[i].loss_from);
+	return scale * loss;
+}
+
+/* Every parameter of a small model; all examples in one pass, and in several. */
+START_TEST(all_parameters)
+{
+	const struct config *c = &small[_i];
+	struct task *one = set(c, short_ones, N(short_ones), 64, false, 2);
+	struct task *several = set(c, short_ones, N(short_ones), 16, false, 2);
+	struct tensor_spec s;
+	size_t at = 0;
+
+	gradients(one);
+	gradients(several);
+	ck_assert_double_le(fabs(scale * one->loss / task_loss(one) - 1), tolerance);
+	ck_assert_double_le(fabs(several->loss / one->loss - 1), tolerance);
+	for (size_t i = 0; config_tensor(c, i, &s); i++) {
+		size_t n = s.rows * s.cols;
+		real *want = slopes(task_loss, one, one->rw + at, n);
+
+		close_to(s.name, one->t.p.g + at, want, n);
+		close_to(s.name, several->t.p.g + at, want, n);
+		free(want);
+		at += n;
+	}
+	strike(one);
+	strike(several);
+}
+END_TEST
+
+/* Every tensor of a larger model along a direction. */
+START_TEST(all_tensors)
+{
+	const struct config *c = &larger[_i];
+	struct task *one = set(c, long_ones, N(long_ones), 800, false, 2);
+	struct task *several = set(c, long_ones, N(long_ones), 300, false, 2);
+	struct tensor_spec s;
+	size_t at = 0;
+
+	gradients(one);
+	gradients(several);
+	ck_assert_double_le(fabs(scale * one->loss / task_loss(one) - 1), tolerance);
+	ck_assert_double_le(fabs(several->loss / one->loss - 1), tolerance);
+	for (size_t i = 0; config_tensor(c, i, &s); i++) {
+		size_t n = s.rows * s.cols;
+		real *want = reals(one->t.p.g + at, n);
+
+		slope_is(s.name, task_loss, one, one->rw + at, one->t.p.g + at, n, tolerance);
+		close_to(s.name, several->t.p.g + at, want, n);
+		free(want);
+		at += n;
+	}
+	strike(one);
+	strike(several);
+}
+END_TEST
+
+/* Cross-entropy with the product before it: a loss of hidden states (n, C) and of the head (V, C). */
+struct heading {
+	const struct config *c;
+	real *hidden, *head, *logits;
+	const int *targets;
+	size_t n;
+};
+
+static real
+heading_loss(void *arg)
+{
+	struct heading *h = arg;
+	real loss = 0;
+
+	naive_product(h->hidden, h->head, h->n, h->c->n_vocab, h->c->n_embd, h->logits);
+	for (size_t i = 0; i < h->n; i++)
+		loss += naive_cross_entropy(h->logits + i * h->c->n_vocab, h->c->n_vocab, (size_t)h->targets[i]);
+	return scale * loss;
+}
+
+START_TEST(cross_entropy)
+{
+	static const size_t counts[] = { 1, 33, 512, 600 };
+	struct task *k = set(&larger[1], long_ones, N(long_ones), 700, false, 2);
+	size_t n = counts[_i], width = k->c->n_embd, vocab = k->c->n_vocab;
+	float *hidden = mem_alloc(n * width, sizeof *hidden), *dhidden = mem_alloc(n * width, sizeof *dhidden);
+	int *targets = mem_alloc(n, sizeof *targets);
+	double *loss = mem_alloc(n, sizeof *loss), sum = 0;
+	struct heading h = { k->c, NULL, NULL, mem_alloc(n * vocab, sizeof *h.logits), targets, n };
+
+	random_floats(hidden, n * width, 3, 8);
+	for (size_t i = 0; i < n; i++)
+		targets[i] = (int)(i * 7 % vocab);
+	h.hidden = reals(hidden, n * width);
+	h.head = reals(k->w + naive_place(k->c, "output"), vocab * width);
+	backward_loss(k->t.b, k->t.f, hidden, targets, n, scale, loss, dhidden);
+	for (size_t i = 0; i < n; i++)
+		sum += loss[i];
+	ck_assert_double_le(fabs(scale * sum / heading_loss(&h) - 1), tolerance);
+	slope_is("dhidden", heading_loss, &h, h.hidden, dhidden, n * width, tolerance);
+	slope_is("dhead", heading_loss, &h, h.head, k->t.p.grad.head.data, vocab * width, tolerance);
+	free(hidden);
+	free(dhidden);
+	free(targets);
+	free(loss);
+	free(h.hidden);
+	free(h.head);
+	free(h.logits);
+	strike(k);
+}
+END_TEST
+
+/* The same bits with any number of threads; and gradients of several calls add up. */
+START_TEST(threads)
+{
+	struct task *one = set(&larger[_i / 2], long_ones, N(long_ones), 512, _i % 2, 1);
+	size_t n = one->t.p.n;
+	real *twice;
+
+	if (_i % 2 && !gemm_bf16_here()) {
+		strike(one);
+		return;
+	}
+	gradients(one);
+	for (int t = 2; t <= 3; t++) {
+		struct task *many = set(&larger[_i / 2], long_ones, N(long_ones), 512, _i % 2, t);
+
+		gradients(many);
+		ck_assert_double_eq(many->loss, one->loss);
+		ck_assert_mem_eq(many->t.p.g, one->t.p.g, n * sizeof *one->t.p.g);
+		strike(many);
+	}
+	twice = reals(one->t.p.g, n);
+	for (size_t i = 0; i < n; i++)
+		twice[i] *= 2;
+	gradients(one);
+	close_to("the sum of two passes", one->t.p.g, twice, n);
+	free(twice);
+	strike(one);
+}
+END_TEST
+
+/* bf16 keeps 8 bits, so each product's inputs are wrong by up to 1/256, and a gradient behind several products by some
+ * of that, more where the sums are short: compared with f32's, tensor by tensor, |g16 - g32| / |g32|. */
+START_TEST(bf16)
+{
+	const struct config *c = _i < 2 ? &larger[_i] : &small[_i - 2];
+	const struct shape *shapes = _i < 2 ? long_ones : short_ones;
+	size_t n = _i < 2 ? (size_t)N(long_ones) : (size_t)N(short_ones), at = 0;
+	real most = _i < 2 ? 0.03 : 0.2;
+	struct tensor_spec s;
+	struct task *full, *half;
+
+	if (!gemm_bf16_here())
+		return;
+	full = set(c, shapes, n, 300, false, 1);
+	half = set(c, shapes, n, 300, true, 1);
+	gradients(full);
+	gradients(half);
+	ck_assert_double_le(fabs(half->loss / full->loss - 1), 0.005);
+	for (size_t i = 0; config_tensor(c, i, &s); i++) {
+		real difference = 0, size = 0;
+
+		for (size_t j = at; j < at + s.rows * s.cols; j++) {
+			real g = full->t.p.g[j], d = (real)half->t.p.g[j] - g;
+
+			difference += d * d;
+			size += g * g;
+		}
+		ck_assert_msg(sqrt(difference / size) < most, "%s is off by %g", s.name, sqrt(difference / size));
+		at += s.rows * s.cols;
+	}
+	strike(full);
+	strike(half);
+}
+END_TEST
+
+/* The loss alone is what evaluation gives, and an example that does not fit is refused. */
+START_TEST(evaluation)
+{
+	struct task *k = set(&small[0], short_ones, N(short_ones), 11, false, 1);
+	size_t targets = 0;
+	double loss;
+
+	for (size_t i = 0; i < k->n; i++)
+		targets += example_targets(&k->x[i]);
+	ck_assert_uint_eq(targets, 8 + 1 + 3 + 1 + 10);
+	ck_assert_int_eq(trainer_evaluate(&k->t, k->x, k->n, &loss, &k->e), 0);
+	ck_assert_double_le(fabs((real)scale * loss * (real)targets / task_loss(k) - 1), tolerance);
+	for (size_t i = 0; i < k->t.p.n; i++)
+		ck_assert_float_eq(k->t.p.g[i], 0);
+	strike(k);
+
+	k = set(&small[0], short_ones, N(short_ones), 10, false, 1);
+	ck_assert_int_eq(trainer_evaluate(&k->t, k->x, k->n, &loss, &k->e), -1);
+	ck_assert_str_eq(k->e.msg, "an example of 12 tokens does not fit in a pass of 10");
+	strike(k);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *s = suite_create("backward");
+	TCase *t = tcase_create("backward");
+	SRunner *r;
+	int failed;
+
+	tcase_set_timeout(t, 120);
+	tcase_add_loop_test(t, rmsnorm_back, 0, N(sizes));
+	tcase_add_loop_test(t, swiglu_back, 0, N(sizes));
+	tcase_add_loop_test(t, rope_back, 0, N(sizes));
+	tcase_add_loop_test(t, attention, 0, N(spans));
+	tcase_add_loop_test(t, all_parameters, 0, N(small));
+	tcase_add_loop_test(t, all_tensors, 0, N(larger));
+	tcase_add_loop_test(t, cross_entropy, 0, 4);
+	tcase_add_loop_test(t, threads, 0, 2 * N(larger));
+	tcase_add_loop_test(t, bf16, 0, N(larger) + N(small));
+	tcase_add_test(t, evaluation);
+	suite_add_tcase(s, t);
+	r = srunner_create(s);
+	srunner_run_all(r, CK_ENV);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed != 0;
+}
