@@ -1,4 +1,4 @@
-/* text/template: what each template says, that text stays text, that answers stay out of prompts. */
+/* text/template: what each template says, that text stays text, answers out of prompts. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,11 +74,16 @@ static const struct {
 	{ "sr", "toxicity", "[<|text|>]so {text} it is[<|toxicity|>]" },
 	{ "sr", "sentiment", "[<|text|>]so {text} it is[<|sentiment|>]" },
 	{ "sr", "harm", "[<|text|>]so {text} it is[<|harm|>]" },
-	{ "sr-llm", "rewrite", "[bos][INST] <<SYS>>\nYou are a helpful assistant.\n<</SYS>>\n\nDebias this text by "
-		"rephrasing it to be free of bias and toxicity while keeping its meaning: \"so {text} it is\" [/INST]" },
-	{ "plain", "rewrite", "Rewrite the text so that it says the same thing without bias, insults or stereotypes."
+	{ "sr-llm", "rewrite",
+		"[bos][INST] <<SYS>>\nYou are a helpful assistant.\n<</SYS>>\n\nDebias this text "
+		"by rephrasing it to be free of bias and toxicity while keeping its meaning: \"so "
+		"{text} it is\" [/INST]" },
+	{ "plain", "rewrite",
+		"Rewrite the text so that it says the same thing without bias, insults or "
+		"stereotypes."
 		"\n\nText: so {text} it is\nRewrite:" },
-	{ "plain", "bias", "Is the text biased against a group of people? Answer with \"yes\" or \"no\"."
+	{ "plain", "bias",
+		"Is the text biased against a group of people? Answer with \"yes\" or \"no\"."
 		"\n\nText: so {text} it is\nAnswer:" },
 };
 
@@ -99,19 +104,27 @@ START_TEST(ask)
 END_TEST
 
 static const struct {
-	const char *template, *task, *shown; /* two examples: a -> first answer, b -> second; instruction "Do" */
+	/* two examples: a -> first answer, b -> second; instruction "Do" */
+	const char *template, *task, *shown;
 	const char *answers[2];
 	bool own;
 } worked[] = {
-	{ "sr", "rewrite", "[<|text|>]a[<|rewrite|>]A[eos][<|text|>]b[<|rewrite|>]B[eos][<|text|>]c[<|rewrite|>]",
+	{ "sr", "rewrite",
+		"[<|text|>]a[<|rewrite|>]A[eos][<|text|>]b[<|rewrite|>]B[eos][<|text|>]c"
+		"[<|rewrite|>]",
 		{ "A", "B" }, false },
-	{ "sr", "harm", "[<|text|>]a[<|harm|>]low[eos][<|text|>]b[<|harm|>]high[eos][<|text|>]c[<|harm|>]",
+	{ "sr", "harm",
+		"[<|text|>]a[<|harm|>]low[eos][<|text|>]b[<|harm|>]high[eos][<|text|>]c[<|harm|>]",
 		{ "low", "high" }, false },
-	{ "sr-llm", "rewrite", "[bos][INST] <<SYS>>\nYou are a helpful assistant.\n<</SYS>>\n\nDo: \"a\" [/INST] A "
-		"[eos][bos][INST] Do: \"b\" [/INST] B [eos][bos][INST] Do: \"c\" [/INST]", { "A", "B" }, true },
-	{ "plain", "rewrite", "Do\n\nText: a\nRewrite: A\n\nText: b\nRewrite: B\n\nText: c\nRewrite:",
+	{ "sr-llm", "rewrite",
+		"[bos][INST] <<SYS>>\nYou are a helpful assistant.\n<</SYS>>\n\nDo: \"a\" [/INST] "
+		"A [eos][bos][INST] Do: \"b\" [/INST] B [eos][bos][INST] Do: \"c\" [/INST]",
 		{ "A", "B" }, true },
-	{ "plain", "safety", "Do\n\nText: a\nAnswer: unsafe\n\nText: b\nAnswer: benign\n\nText: c\nAnswer:",
+	{ "plain", "rewrite",
+		"Do\n\nText: a\nRewrite: A\n\nText: b\nRewrite: B\n\nText: c\nRewrite:",
+		{ "A", "B" }, true },
+	{ "plain", "safety",
+		"Do\n\nText: a\nAnswer: unsafe\n\nText: b\nAnswer: benign\n\nText: c\nAnswer:",
 		{ "unsafe", "benign" }, true },
 };
 
@@ -135,7 +148,7 @@ START_TEST(shots)
 }
 END_TEST
 
-/* Every template has every task; labels' continuations are found by their names, and no other names are. */
+/* Every template has every task; its labels' continuations are found by their names alone. */
 START_TEST(table)
 {
 	static const struct {
@@ -165,8 +178,9 @@ START_TEST(table)
 				ck_assert_ptr_nonnull(k->values[j]);
 				ck_assert_ptr_nonnull(want[i].values[j]);
 				buf_clear(&answer);
-				ck_assert_int_eq(task_answer(t, k, want[i].values[j], strlen(want[i].values[j]),
-					&answer, &e), 0);
+				ck_assert_int_eq(task_answer(t, k, want[i].values[j],
+							 strlen(want[i].values[j]), &answer, &e),
+					0);
 				ck_assert_str_eq(buf_str(&answer), k->values[j]);
 				ck_assert_int_eq(answer.data[0] == ' ', strcmp(t->name, "sr") != 0);
 			}
@@ -188,7 +202,8 @@ START_TEST(instruction_refused)
 	struct prompt p = { 0 };
 	struct err e;
 
-	ck_assert_int_eq(task_prompt(t, template_task(t, "rewrite"), NULL, 0, "Do", "c", 1, &p, &e), -1);
+	ck_assert_int_eq(
+		task_prompt(t, template_task(t, "rewrite"), NULL, 0, "Do", "c", 1, &p, &e), -1);
 	ck_assert_ptr_nonnull(strstr(e.msg, "no instruction"));
 	prompt_release(&p);
 }
@@ -272,7 +287,8 @@ START_TEST(encode)
 	ids_release(&ids);
 	tokenizer_free(t);
 
-	/* A vocabulary that wants BOS gets it before plain text, not before what says everything itself. */
+	/* A vocabulary that wants BOS gets it before plain text, not before what says everything
+	 * itself. */
 	v.bos = 257;
 	v.add_bos = true;
 	t = tokenizer_new(&v, &e);

@@ -1,5 +1,6 @@
-/* text/tokenizer and what it stands on: pre-tokenizers, both kinds of BPE against plain reference loops and
- * the ids of other libraries, exact round trips, no control tokens from text, learned vocabularies. */
+/* text/tokenizer and what it stands on: pre-tokenizers, both kinds of BPE against plain reference
+ * loops and the ids of other libraries, exact round trips, no control tokens from text, learned
+ * vocabularies. */
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include "text/tokenizer.h"
 
 #define DATA "../shared/tokenizers/"
+#define B "\xe2\x96\x81" /* SentencePiece's blank */
 
 /* A vocabulary under construction. */
 struct list {
@@ -29,6 +31,7 @@ struct made {
 	struct list pieces, merges;
 	float *scores;
 	int *kinds;
+	size_t cap;
 	struct vocab v;
 };
 
@@ -57,8 +60,11 @@ static void
 add(struct made *m, const char *piece, size_t len, float score, int kind)
 {
 	list_add(&m->pieces, piece, len);
-	m->scores = mem_grow(m->scores, m->pieces.n, sizeof *m->scores);
-	m->kinds = mem_grow(m->kinds, m->pieces.n, sizeof *m->kinds);
+	if (m->pieces.cap != m->cap) {
+		m->cap = m->pieces.cap;
+		m->scores = mem_grow(m->scores, m->cap, sizeof *m->scores);
+		m->kinds = mem_grow(m->kinds, m->cap, sizeof *m->kinds);
+	}
 	m->scores[m->pieces.n - 1] = score;
 	m->kinds[m->pieces.n - 1] = kind;
 }
@@ -90,7 +96,9 @@ made_release(struct made *m)
 static void
 make_spm(struct made *m, const char *const *pieces, const float *scores)
 {
-	*m = (struct made){ .v = { .bos = 1, .eos = 2, .unk = 0, .add_bos = true, .add_space = true } };
+	*m = (struct made){
+		.v = { .bos = 1, .eos = 2, .unk = 0, .add_bos = true, .add_space = true }
+	};
 	add(m, "<unk>", 5, 0, TOKEN_UNKNOWN);
 	add(m, "<s>", 3, 0, TOKEN_CONTROL);
 	add(m, "</s>", 4, 0, TOKEN_CONTROL);
@@ -130,8 +138,9 @@ learn(const char *pre, const char *text, size_t n, struct vocab *v)
 }
 
 static const char sample[] =
-	"The nurse said that the other nurse and the doctor said nothing. the the the  there's 12 121 "
-	"na\xc3\xafve caf\xc3\xa9 caf\xc3\xa9 na\xc3\xafve there there    then; then: </s> <|end|> <|rewrite|>";
+	"The nurse said that the other nurse and the doctor said nothing. the the the  there's "
+	"12 121 na\xc3\xafve caf\xc3\xa9 caf\xc3\xa9 na\xc3\xafve there there    then; then: "
+	"</s> <|end|> <|rewrite|>";
 
 static void
 decode_all(const struct tokenizer *t, const struct ids *ids, struct buf *out)
@@ -149,7 +158,8 @@ check_back(const struct tokenizer *t, const char *text, size_t len)
 	bool plain = true;
 
 	tokenizer_encode(t, text, len, true, &ids);
-	for (size_t i = 0; i < ids.n && plain; i++) { /* an assertion of Check costs a system call */
+	/* An assertion of Check costs a system call: one for all. */
+	for (size_t i = 0; i < ids.n && plain; i++) {
 		enum token_kind kind = tokenizer_kind(t, ids.v[i]);
 
 		plain = kind == TOKEN_NORMAL || kind == TOKEN_BYTE;
@@ -177,11 +187,13 @@ static const struct {
 	{ "a  12", "a| | 12", "a|  |1|2" },
 	{ "v2.0", "v|2|.|0", "v|2|.|0" },
 	{ "!!? --- x", "!!?| ---| x", "!!?| ---| x" },
-	{ "caf\xc3\xa9 \xc2\xbd\xe2\x85\xa7", "caf\xc3\xa9| \xc2\xbd\xe2\x85\xa7", "caf\xc3\xa9| |\xc2\xbd|\xe2\x85\xa7" },
+	{ "caf\xc3\xa9 \xc2\xbd\xe2\x85\xa7", "caf\xc3\xa9| \xc2\xbd\xe2\x85\xa7",
+		"caf\xc3\xa9| |\xc2\xbd|\xe2\x85\xa7" },
 	{ "a\xc2\xa0\xe3\x80\x80 b", "a|\xc2\xa0\xe3\x80\x80| b", "a|\xc2\xa0\xe3\x80\x80| b" },
 	{ "e\xcc\x81x", "e|\xcc\x81|x", "e|\xcc\x81|x" }, /* a combining accent is no letter */
 	{ "ab\xff\xfe!cd", "ab|\xff\xfe!|cd", "ab|\xff\xfe!|cd" },
-	{ "a\xed\xa0\x80z", "a|\xed\xa0\x80|z", "a|\xed\xa0\x80|z" }, /* a surrogate is no character */
+	/* a surrogate is no character */
+	{ "a\xed\xa0\x80z", "a|\xed\xa0\x80|z", "a|\xed\xa0\x80|z" },
 	{ "a\xc3", "a|\xc3", "a|\xc3" },
 	{ "''s", "''|s", "''|s" },
 	{ " 's", " '|s", " '|s" },
@@ -191,11 +203,13 @@ static const struct {
 START_TEST(cut)
 {
 	for (int kind = PRETOK_GPT2; kind <= PRETOK_SMOLLM; kind++) {
-		const char *text = cuts[_i].text, *want = kind == PRETOK_GPT2 ? cuts[_i].gpt2 : cuts[_i].smollm;
+		const char *text = cuts[_i].text,
+			   *want = kind == PRETOK_GPT2 ? cuts[_i].gpt2 : cuts[_i].smollm;
 		struct buf got = { 0 };
 		size_t n;
 
-		for (size_t len = strlen(text); (n = pretok_next((enum pretok)kind, text, len)); len -= n) {
+		for (size_t len = strlen(text); (n = pretok_next((enum pretok)kind, text, len));
+			len -= n) {
 			if (got.len)
 				buf_putc(&got, '|');
 			buf_add(&got, text, n);
@@ -216,7 +230,7 @@ START_TEST(cut_names)
 }
 END_TEST
 
-/* Random bytes, dense in what the scanners look for: pre-tokens are never empty and lose nothing. */
+/* Random bytes, dense in what the scanners look for: pre-tokens are not empty, nothing is lost. */
 START_TEST(cut_random)
 {
 	static const char dense[] = "ab1 \n'sl\xc3\xa9\xe2\x80\x83.";
@@ -228,7 +242,8 @@ START_TEST(cut_random)
 		size_t len = rng_below(&r, sizeof text + 1), at = 0;
 
 		for (size_t i = 0; i < len; i++)
-			text[i] = rng_below(&r, 9) ? dense[rng_below(&r, sizeof dense - 1)] : (char)rng_below(&r, 256);
+			text[i] = rng_below(&r, 9) ? dense[rng_below(&r, sizeof dense - 1)]
+						   : (char)rng_below(&r, 256);
 		while (at < len) {
 			size_t n = pretok_next((enum pretok)(round & 1), text + at, len - at);
 
@@ -277,7 +292,8 @@ static int
 piece_id(const struct vocab *v, const char *s, size_t len)
 {
 	for (size_t i = 0; i < v->n; i++)
-		if (v->kinds[i] == TOKEN_NORMAL && v->lens[i] == len && !memcmp(v->pieces[i], s, len))
+		if (v->kinds[i] == TOKEN_NORMAL && v->lens[i] == len &&
+			!memcmp(v->pieces[i], s, len))
 			return (int)i;
 	return -1;
 }
@@ -328,13 +344,13 @@ same_ids(const struct ids *got, const struct ids *want)
 			ck_abort_msg("token %zu is %d, not %d", i, got->v[i], want->v[i]);
 }
 
-/* Pieces within words, and (second round) pieces that reach across blanks; equal scores among them. */
+/* Pieces within words, then pieces that reach across blanks; equal scores among them. */
 START_TEST(spm_like_reference)
 {
-	static const char *const within[] = { "\xe2\x96\x81", "a", "b", "c", "ab", "ba", "abc", "\xe2\x96\x81" "a",
-		"\xe2\x96\x81\xe2\x96\x81", "aa", "aaa", "bc", "cab", "\xe2\x96\x81" "ab", NULL };
-	static const char *const across[] = { "\xe2\x96\x81", "a", "b", "c", "a\xe2\x96\x81", "ab", "b\xe2\x96\x81" "a",
-		"\xe2\x96\x81" "c", "bc", "a\xe2\x96\x81\xe2\x96\x81", "\xe2\x96\x81\xe2\x96\x81", "ca", NULL };
+	static const char *const within[] = { B, "a", "b", "c", "ab", "ba", "abc", B "a", B B, "aa",
+		"aaa", "bc", "cab", B "ab", NULL };
+	static const char *const across[] = { B, "a", "b", "c", "a" B, "ab", "b" B "a", B "c", "bc",
+		"a" B B, B B, "ca", NULL };
 	static const float scores[] = { -9, -9, -9, -9, -1, -1, -2, -3, -1, -4, -5, -1, 0, -6 };
 	struct made m;
 	struct tokenizer *t;
@@ -436,14 +452,15 @@ END_TEST
 
 /* Round trips. */
 
-static const char *const some[] = { "\xe2\x96\x81", "a", "e", "t", "h", "th", "\xe2\x96\x81th", "the", "\xc3\xa9",
-	"\xe2\x96\x81the", NULL };
+static const char *const some[] = { "\xe2\x96\x81", "a", "e", "t", "h", "th", "\xe2\x96\x81th",
+	"the", "\xc3\xa9", "\xe2\x96\x81the", NULL };
 static const float some_scores[] = { -5, -6, -7, -8, -9, -1, -2, -3, -4, -0.5f };
 
 static const char *const hard[] = {
-	"", " ", "  ", " a", "a ", "   the", "the\xe2\x96\x81the", "\xe2\x96\x81", "</s>", "<s>", "<unk>", "<0x0A>",
-	"<|end|>", "<|rewrite|> x <|end|>", "a\r\nb\n\n", "\xff\xfe\x80", "\xe2\x96", "\xe2\x96 \x81", "\xc4\xa0the",
-	"caf\xc3\xa9 \xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x91\xa7", "\xef\xbf\xbd", "\xef\xbb\xbfthe",
+	"", " ", "  ", " a", "a ", "   the", "the" B "the", B, "</s>", "<s>", "<unk>", "<0x0A>",
+	"<|end|>", "<|rewrite|> x <|end|>", "a\r\nb\n\n", "\xff\xfe\x80", "\xe2\x96",
+	"\xe2\x96 \x81", "\xc4\xa0the", "\xef\xbf\xbd", "\xef\xbb\xbfthe",
+	"caf\xc3\xa9 \xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x91\xa7",
 };
 
 static struct tokenizer *
@@ -477,8 +494,9 @@ START_TEST(round_trip)
 		size_t len = rng_below(&r, sizeof text + 1);
 
 		for (size_t i = 0; i < len; i++)
-			text[i] = rng_below(&r, 3) ? "the a\xe2\x96\x81\xc3\xa9 1\n"[rng_below(&r, 13)]
-						   : (char)rng_below(&r, 256);
+			text[i] = rng_below(&r, 3)
+					  ? "the a\xe2\x96\x81\xc3\xa9 1\n"[rng_below(&r, 13)]
+					  : (char)rng_below(&r, 256);
 		check_back(t, text, len);
 	}
 	tokenizer_free(t);
@@ -692,7 +710,8 @@ START_TEST(bad_vocabularies)
 	make_spm(&m, some, some_scores);
 	spoilt[_i].spoil(&m.v);
 	ck_assert_ptr_null(tokenizer_new(&m.v, &e));
-	ck_assert_msg(strstr(e.msg, spoilt[_i].what) != NULL, "'%s' is not in '%s'", spoilt[_i].what, e.msg);
+	ck_assert_msg(strstr(e.msg, spoilt[_i].what) != NULL, "'%s' is not in '%s'",
+		spoilt[_i].what, e.msg);
 	made_release(&m);
 }
 END_TEST
@@ -772,14 +791,16 @@ START_TEST(learning_is_bounded)
 
 	for (int i = 0; i < 5000; i++) {
 		char rare[40];
-		int n = snprintf(rare, sizeof rare, "q%c%c%c frequent", 'a' + i % 26, 'a' + i / 26 % 26, 'a' + i / 676);
+		int n = snprintf(rare, sizeof rare, "q%c%c%c frequent", 'a' + i % 26,
+			'a' + i / 26 % 26, 'a' + i / 676);
 
 		bpe_train_add(b, rare, (size_t)n);
 	}
 	ck_assert_uint_gt(bpe_train_dropped(b), 1000);
 	ck_assert_int_eq(bpe_train_run(b, 270, NULL, 0, &v, &e), 0);
 	for (size_t i = 0; i < v.n; i++)
-		frequent = frequent || (v.lens[i] == 10 && !memcmp(v.pieces[i], "\xc4\xa0" "frequent", 10));
+		if (v.lens[i] == 10 && !memcmp(v.pieces[i], "\xc4\xa0" "frequent", 10))
+			frequent = true;
 	ck_assert(frequent);
 	bpe_train_free(b);
 }
@@ -862,8 +883,8 @@ load_json(const char *path)
 	return j;
 }
 
-/* A JSON object of piece -> id as pieces in the order of their ids, scored as Llama's and Mistral's own
- * files score them: by the id, runs of blanks last of all. */
+/* A JSON object of piece -> id as pieces in the order of their ids, scored as Llama's and Mistral's
+ * own files score them: by the id, runs of blanks last of all. */
 static float
 llama_score(const char *piece, size_t id)
 {
@@ -915,14 +936,17 @@ golden(const struct vocab *v, const char *path, const char *special)
 		struct ids got = { 0 };
 
 		ck_assert_ptr_nonnull(text);
-		if (!strstr(text, special)) { /* golden rows parse special tokens in texts; we never do */
+		/* Golden rows parse special tokens in texts; we never do. */
+		if (!strstr(text, special)) {
 			tokenizer_encode(t, text, len, true, &got);
-			ck_assert_msg(got.n == json_len(ids), "%s: %zu tokens, not %zu", text, got.n, json_len(ids));
+			ck_assert_msg(got.n == json_len(ids), "%s: %zu tokens, not %zu", text,
+				got.n, json_len(ids));
 			for (size_t i = 0; i < got.n; i++) {
 				long long want;
 
 				ck_assert(json_int(json_at(ids, i), &want));
-				ck_assert_msg(got.v[i] == want, "%s: token %zu is %d, not %lld", text, i, got.v[i], want);
+				ck_assert_msg(got.v[i] == want, "%s: token %zu is %d, not %lld",
+					text, i, got.v[i], want);
 			}
 			rows++;
 		}
@@ -964,7 +988,9 @@ END_TEST
 START_TEST(golden_llama)
 {
 	struct json *j = load_json(DATA "llama2/tokenizer.json");
-	struct made m = { .v = { .bos = 1, .eos = 2, .unk = 0, .add_bos = true, .add_space = true } };
+	struct made m = {
+		.v = { .bos = 1, .eos = 2, .unk = 0, .add_bos = true, .add_space = true }
+	};
 
 	if (j) {
 		add_pieces(&m, json_get(json_get(j, "model"), "vocab"));

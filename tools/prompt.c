@@ -25,12 +25,16 @@ static struct {
 };
 
 static const struct opt opts[] = {
-	{ 0, "template", OPT_TEXT, &o.template, "NAME", "how to ask (default sr; --list shows all)", 0, 0 },
+	{ 0, "template", OPT_TEXT, &o.template, "NAME", "how to ask (default sr; --list shows all)",
+		0, 0 },
 	{ 0, "task", OPT_PICK, &o.task, "rewrite|safety|bias|toxicity|sentiment|harm",
 		"what to ask for (default rewrite)", 0, 0 },
-	{ 0, "instruction", OPT_TEXT, &o.instruction, "TEXT", "instead of the template's own instruction", 0, 0 },
-	{ 0, "shots", OPT_TEXT, &o.shots, "FILE:N", "put N worked examples from FILE (CSV) into each prompt", 0, 0 },
-	{ 's', "seed", OPT_INT, &o.seed, "SEED", "choice of the worked examples (default 0)", 0, 0 },
+	{ 0, "instruction", OPT_TEXT, &o.instruction, "TEXT",
+		"instead of the template's own instruction", 0, 0 },
+	{ 0, "shots", OPT_TEXT, &o.shots, "FILE:N",
+		"put N worked examples from FILE (CSV) into each prompt", 0, 0 },
+	{ 's', "seed", OPT_INT, &o.seed, "SEED", "choice of the worked examples (default 0)",
+		0, 0 },
 	{ 0, "list", OPT_FLAG, &o.list, NULL, "list templates, tasks and their sources", 0, 0 },
 	STREAM_OPTS(o.stream),
 	OPT_END,
@@ -38,11 +42,13 @@ static const struct opt opts[] = {
 
 static const struct tool tool = {
 	.name = "sr-prompt",
-	.synopsis = "[--template NAME] [--task TASK] [--shots FILE:N] [-f completion=FIELD] < texts > records",
+	.synopsis = "[--template NAME] [--task TASK] [--shots FILE:N] [-f completion=FIELD] < "
+		"texts > records",
 	.about = "Add a prompt to each record, and a completion where the answer's field is named.",
 	.examples = "sr-prompt -i csv -f completion=benign < pairs.csv | sr-tokenize -m base.gguf\n"
 		"sr-prompt -i csv --task safety -f completion=label < pairs.csv\n"
-		"sr-prompt -i lines --template plain --shots pairs.csv:2 < new.txt | sr-generate -m base.gguf",
+		"sr-prompt -i lines --template plain --shots pairs.csv:2 < new.txt | "
+		"sr-generate -m base.gguf",
 	.opts = opts,
 };
 
@@ -103,7 +109,8 @@ need_gold(struct record *r, const char *field, size_t *len, struct err *e)
 	if (!text)
 		record_err(r, e, "no text in the field %s", field);
 	else if (!*len)
-		record_err(r, e, "the field %s is empty, and emptiness is not to be learned", field);
+		record_err(
+			r, e, "the field %s is empty, and emptiness is not to be learned", field);
 	return text && *len ? text : NULL;
 }
 
@@ -135,7 +142,8 @@ shuffle(struct shot *v, size_t n, uint64_t seed)
 }
 
 static void
-read_shots(struct shots *s, FILE *f, const char *path, const char *fields, const char *gold, struct err *e)
+read_shots(struct shots *s, FILE *f, const char *path, const char *fields, const char *gold,
+	struct err *e)
 {
 	struct stream_opts so = { .format = format_of(path), .fields = fields, .main = "text" };
 	struct record *r;
@@ -206,8 +214,8 @@ shots_release(struct shots *s)
 	stream_free(s->stream);
 }
 
-/* The first examples in the seed's order, leaving out the text that is asked about: its answer must not
- * be in its own prompt. `chosen` has room for s->want. */
+/* The first examples in the seed's order, leaving out the text that is asked about: its answer must
+ * not be in its own prompt. `chosen` has room for s->want. */
 static int
 choose_shots(const struct shots *s, const char *text, size_t len, struct shot *chosen)
 {
@@ -259,7 +267,8 @@ ask(struct asker *a, struct record *r, struct err *e)
 		return -1;
 	if (choose_shots(&a->shots, text, len, a->chosen))
 		return record_err(r, e, "too few worked examples besides the record itself");
-	status = task_prompt(a->template, a->task, a->chosen, a->shots.want, o.instruction, text, len, &p, &why);
+	status = task_prompt(
+		a->template, a->task, a->chosen, a->shots.want, o.instruction, text, len, &p, &why);
 	buf_clear(&a->out);
 	if (!status)
 		prompt_to_json(&p, &a->out);

@@ -25,20 +25,29 @@ static struct {
 };
 
 static const struct opt opts[] = {
-	{ 'm', "model", OPT_TEXT, &o.model, "MODEL", "GGUF file with the vocabulary (default: SR_MODEL, else the installed one)", 0, 0 },
+	{ 'm', "model", OPT_TEXT, &o.model, "MODEL",
+		"GGUF file with the vocabulary (default: SR_MODEL, else the installed one)", 0, 0 },
 	{ 'd', "decode", OPT_FLAG, &o.decode, NULL, "tokens back to text", 0, 0 },
-	{ 0, "json", OPT_FLAG, &o.json, NULL, "with -d: records with text instead of raw text", 0, 0 },
-	{ 0, "show-control", OPT_FLAG, &o.controls_too, NULL, "with -d: control tokens by their names", 0, 0 },
+	{ 0, "json", OPT_FLAG, &o.json, NULL, "with -d: records instead of raw text", 0, 0 },
+	{ 0, "show-control", OPT_FLAG, &o.controls_too, NULL,
+		"with -d: control tokens by their names", 0, 0 },
 	{ 0, "max-tokens", OPT_INT, &o.max_tokens, "N",
-		"split texts into pieces of N tokens; drop longer pairs (default 0: no limit)", 0, INT_MAX },
-	{ 0, "eos", OPT_FLAG, &o.eos, NULL, "end every sequence (default; --no-eos is for inspection)", 0, 0 },
-	{ 0, "only", OPT_FLAG, &o.only, NULL, "write id, tokens and loss_from, nothing else", 0, 0 },
-	{ 0, "train", OPT_INT, &o.train, "N", "learn a vocabulary of N tokens from the text", 257, 1 << 24 },
-	{ 'o', "output", OPT_TEXT, &o.out, "FILE", "with --train: the vocabulary, a GGUF file", 0, 0 },
-	{ 0, "control", OPT_LIST, &o.controls, "NAME", "with --train: a control token; may be repeated", 0, 0 },
+		"split texts into pieces of N tokens; drop longer pairs (default 0: no limit)", 0,
+		INT_MAX },
+	{ 0, "eos", OPT_FLAG, &o.eos, NULL,
+		"end every sequence (default; --no-eos is for inspection)", 0, 0 },
+	{ 0, "only", OPT_FLAG, &o.only, NULL, "write id, tokens and loss_from, nothing else",
+		0, 0 },
+	{ 0, "train", OPT_INT, &o.train, "N", "learn a vocabulary of N tokens from the text", 257,
+		1 << 24 },
+	{ 'o', "output", OPT_TEXT, &o.out, "FILE", "with --train: the vocabulary, a GGUF file",
+		0, 0 },
+	{ 0, "control", OPT_LIST, &o.controls, "NAME",
+		"with --train: a control token; may be repeated", 0, 0 },
 	{ 0, "eos-name", OPT_TEXT, &o.eos_name, "NAME",
 		"with --train: the control token that ends a sequence (default: the first)", 0, 0 },
-	{ 0, "pre", OPT_PICK, &o.pre, "gpt-2|smollm", "with --train: how text is cut first (default gpt-2)", 0, 0 },
+	{ 0, "pre", OPT_PICK, &o.pre, "gpt-2|smollm",
+		"with --train: how text is cut first (default gpt-2)", 0, 0 },
 	{ 0, "max-words", OPT_INT, &o.max_words, "N",
 		"with --train: distinct words kept (default 2000000)", 1000, INT_MAX },
 	STREAM_OPTS(o.stream),
@@ -49,11 +58,11 @@ static const struct tool tool = {
 	.name = "sr-tokenize",
 	.synopsis = "[-m MODEL] [-d] [--max-tokens N] [--only] < records > records\n"
 		"--train N -o FILE [--control NAME]... < text",
-	.about = "Turn prompts and completions, or texts, into tokens with the place where training starts;\n"
-		"turn tokens back into the exact bytes; learn a byte-level BPE vocabulary.",
+	.about = "Turn prompts and completions, or texts, into tokens with the place where\n"
+		"training starts; turn tokens back into the exact bytes; learn a byte-level BPE vocabulary.",
 	.examples = "sr-tokenize --train 8000 -o vocab.gguf --control '<|end|>' < corpus.txt\n"
-		"sr-tokenize -m vocab.gguf -i lines --only --max-tokens 256 < corpus.txt > corpus.tok.jsonl\n"
-		"sr-prompt -i csv -f completion=benign < pairs.csv | sr-tokenize -m base.gguf > pairs.tok.jsonl\n"
+		"sr-tokenize -m vocab.gguf -i lines --only --max-tokens 256 < corpus.txt\n"
+		"sr-prompt -i csv -f completion=benign < pairs.csv | sr-tokenize -m base.gguf\n"
 		"sr-tokenize -m base.gguf -i lines < notes.txt | sr-tokenize -m base.gguf -d",
 	.opts = opts,
 };
@@ -214,7 +223,8 @@ parse_numbers(const char *s, size_t len, const char *between, struct ids *out)
 }
 
 static int
-decode_record(const struct tokenizer *t, struct record *r, struct ids *ids, struct buf *text, struct err *e)
+decode_record(const struct tokenizer *t, struct record *r, struct ids *ids, struct buf *text,
+	struct err *e)
 {
 	size_t len;
 	const char *v;
@@ -225,7 +235,7 @@ decode_record(const struct tokenizer *t, struct record *r, struct ids *ids, stru
 	if ((v = record_text(r, "tokens", &len))) {
 		status = parse_numbers(v, len, " \t", ids);
 	} else if ((v = record_json(r, "tokens", &len))) {
-		/* valid JSON already, so that what is left to tell apart is numbers from other values */
+		/* valid JSON already: what is left is to tell numbers from other values */
 		status = len < 2 || *v != '[' ? -1 : parse_numbers(v + 1, len - 2, " \t\r\n,", ids);
 	} else {
 		return record_err(r, e, "no field tokens");
@@ -234,9 +244,10 @@ decode_record(const struct tokenizer *t, struct record *r, struct ids *ids, stru
 		return record_err(r, e, "tokens are no list of token numbers");
 	for (size_t i = 0; i < ids->n; i++) {
 		if ((size_t)ids->v[i] >= tokenizer_n(t))
-			return record_err(r, e, "token %d is outside the vocabulary of %zu", ids->v[i],
-				tokenizer_n(t));
-		tokenizer_decode(t, ids->v[i], tokenizer_starts(t, ids->v, i), o.controls_too, text);
+			return record_err(r, e, "token %d is outside the vocabulary of %zu",
+				ids->v[i], tokenizer_n(t));
+		tokenizer_decode(
+			t, ids->v[i], tokenizer_starts(t, ids->v, i), o.controls_too, text);
 	}
 	return 0;
 }
@@ -310,7 +321,8 @@ put_ids(struct buf *b, const int *ids, size_t n)
 }
 
 static int
-write_tokens(struct encoder *n, struct record *r, const int *ids, size_t n_ids, size_t loss_from, struct err *e)
+write_tokens(struct encoder *n, struct record *r, const int *ids, size_t n_ids, size_t loss_from,
+	struct err *e)
 {
 	struct buf *b = &n->json;
 	const char *id;
@@ -357,7 +369,8 @@ encode_pair(struct encoder *n, struct record *r, const char *json, size_t json_l
 		return record_err(r, e, "%s", why.msg);
 	loss_from = n->ids.n;
 	if (completion) {
-		tokenizer_encode(n->t, completion, len, tokenizer_starts(n->t, n->ids.v, n->ids.n), &n->ids);
+		tokenizer_encode(
+			n->t, completion, len, tokenizer_starts(n->t, n->ids.v, n->ids.n), &n->ids);
 		if (o.eos)
 			ids_add(&n->ids, tokenizer_eos(n->t));
 	}

@@ -37,7 +37,8 @@ arrays_release(struct arrays *a)
 
 /* An array of strings as views into the file; an absent one has no elements. */
 static int
-read_strs(const struct gguf *g, const char *key, const char ***v, size_t **lens, size_t *n, struct err *e)
+read_strs(const struct gguf *g, const char *key, const char ***v, size_t **lens, size_t *n,
+	struct err *e)
 {
 	enum gguf_type type;
 

@@ -64,7 +64,8 @@ void
 bpe_unspell(const char *piece, size_t len, struct buf *out)
 {
 	for (size_t i = 0; i < len; i++) {
-		unsigned c = (unsigned char)piece[i], low = i + 1 < len ? (unsigned char)piece[i + 1] : 0;
+		unsigned c = (unsigned char)piece[i],
+			 low = i + 1 < len ? (unsigned char)piece[i + 1] : 0;
 
 		if (c >= 0xc2 && c <= 0xdf && (low & 0xc0) == 0x80) {
 			int byte = spelled((c & 0x1f) << 6 | (low & 0x3f));
@@ -112,7 +113,8 @@ add_merge(struct bpe *b, const struct strmap *ids, const char *s, size_t len, ui
 	uint64_t key;
 
 	if (!blank || n + 1 >= len)
-		return err_set(e, "merge %lu is not two pieces parted by a blank", (unsigned long)rank + 1);
+		return err_set(e, "merge %lu is not two pieces parted by a blank",
+			(unsigned long)rank + 1);
 	left = id_of(ids, s, n);
 	right = id_of(ids, blank + 1, len - n - 1);
 	buf_clear(scratch);
@@ -148,7 +150,8 @@ bpe_new(const struct vocab *v, const int *kinds, struct err *e)
 	b->unk = v->unk;
 	b->pre = (enum pretok)pre;
 	if (pre < 0)
-		status = err_set(e, "pre-tokenizer '%s' is not supported (gpt-2 and smollm are)", v->pre);
+		status = err_set(
+			e, "pre-tokenizer '%s' is not supported (gpt-2 and smollm are)", v->pre);
 
 	for (size_t i = 0; i < v->n; i++) {
 		bool fresh;
@@ -166,7 +169,8 @@ bpe_new(const struct vocab *v, const int *kinds, struct err *e)
 		b->bytes[i] = id_of(&ids, scratch.data, scratch.len);
 	}
 	for (size_t i = 0; i < v->n_merges && !status; i++)
-		status = add_merge(b, &ids, v->merges[i], v->merge_lens[i], (uint32_t)i, &scratch, e);
+		status = add_merge(
+			b, &ids, v->merges[i], v->merge_lens[i], (uint32_t)i, &scratch, e);
 	buf_release(&scratch);
 	strmap_release(&ids);
 	if (status) {
@@ -185,7 +189,8 @@ bpe_free(struct bpe *b)
 }
 
 static uint32_t
-pair_rank(const void *ctx, size_t at, const struct symbol *left, const struct symbol *right, int *id)
+pair_rank(
+	const void *ctx, size_t at, const struct symbol *left, const struct symbol *right, int *id)
 {
 	const struct pair *p;
 

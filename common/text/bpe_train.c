@@ -79,7 +79,7 @@ bpe_train_new(const char *pre, size_t max_words, struct err *e)
 	b = mem_alloc(1, sizeof *b);
 	b->pre = mem_str(pre);
 	b->kind = (enum pretok)kind;
-	b->max_words = max_words < 16 ? 16 : max_words > UINT32_MAX / 2 ? UINT32_MAX / 2 : max_words;
+	b->max_words = max_words < 16 ? 16 : max_words < INT32_MAX ? max_words : INT32_MAX;
 	return b;
 }
 
@@ -285,8 +285,8 @@ pair_of(struct bpe_train *b, uint32_t left, uint32_t right)
 	return &b->pairs[*slot - 1];
 }
 
-/* Count the pairs of a word in (sign 1) or out (-1). Pairs that have `fresh` in them (any pair, when it is
- * UINT32_MAX) note the word and are noted as grown. */
+/* Count the pairs of a word in (sign 1) or out (-1). Pairs that have `fresh` in them (any pair,
+ * when it is UINT32_MAX) note the word and are noted as grown. */
 static void
 count_pairs(struct bpe_train *b, uint32_t w, int sign, uint32_t fresh)
 {
@@ -317,7 +317,7 @@ count_pairs(struct bpe_train *b, uint32_t w, int sign, uint32_t fresh)
 	}
 }
 
-/* Every growth of a count is pushed; where it has shrunk since, best_pair sees that the entry is stale. */
+/* Every growth of a count is pushed; where it has shrunk since, best_pair sees it. */
 static void
 push_grown(struct bpe_train *b)
 {
@@ -460,7 +460,7 @@ add_piece(struct bpe_train *b, const char *text, size_t len, enum token_kind kin
 	buf_add(&b->text, text, len);
 }
 
-/* Merges until there are `limit` tokens. Two pairs may spell the same piece: it is one token then. */
+/* Merges until there are `limit` tokens. Where two pairs spell the same piece it is one token. */
 static void
 learn(struct bpe_train *b, size_t limit)
 {
@@ -494,8 +494,9 @@ static int
 check_controls(size_t n, const char *const *controls, size_t n_controls, struct err *e)
 {
 	if (n > INT32_MAX || n_controls > n || n - n_controls < 256)
-		return err_set(e, "%zu tokens are too few: 256 bytes and %zu control tokens come first",
-			n, n_controls);
+		return err_set(e,
+			"%zu tokens are too few: 256 bytes and %zu control tokens come first", n,
+			n_controls);
 	for (size_t i = 0; i < n_controls; i++) {
 		if (!*controls[i])
 			return err_set(e, "a control token needs a name");

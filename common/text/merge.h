@@ -1,7 +1,8 @@
 /* The engine of both kinds of BPE: symbols in a linked list, candidate pairs in a heap, best first.
  *
- * A symbol covers bytes of the text and stands at the index of its first byte, so that a list is an array
- * as long as the text with gaps in it. A pair's place in the order is its rank (lower first), then its position. */
+ * A symbol covers bytes of the text and stands at the index of its first byte, so that a list is an
+ * array as long as the text with gaps in it. A pair's place in the order is its rank (lower first),
+ * then its position. */
 #ifndef TEXT_MERGE_H
 #define TEXT_MERGE_H
 

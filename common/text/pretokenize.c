@@ -37,7 +37,7 @@ class_of(uint32_t c)
 	}
 }
 
-/* The class of the character at s[0..len) and its bytes; END, with 0 bytes, when nothing is left. */
+/* The class of the character at s[0..len) and its bytes; END and 0 bytes when nothing is left. */
 static enum class
 peek(const char *s, size_t len, size_t *bytes)
 {

@@ -1,10 +1,11 @@
-/* Pre-tokenizers: where byte-level BPE may not merge across. Hand-written scanners for the patterns that
- * GGUF files name in tokenizer.ggml.pre, over Unicode's general categories:
+/* Pre-tokenizers: where byte-level BPE may not merge across. Hand-written scanners for the patterns
+ * that GGUF files name in tokenizer.ggml.pre, over Unicode's general categories:
  *
- *	gpt-2	's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+   (Radford et al. 2019)
+ *	gpt-2	's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
  *	smollm	every \p{N} by itself first, then gpt-2 on what lies between
  *
- * A byte that is not part of well-formed UTF-8 counts as one character that is neither letter, number nor blank. */
+ * A byte that is not part of well-formed UTF-8 counts as one character that is neither letter,
+ * number nor blank. Source: Radford et al. 2019. */
 #ifndef TEXT_PRETOKENIZE_H
 #define TEXT_PRETOKENIZE_H
 

@@ -154,7 +154,8 @@ struct span {
 };
 
 static uint32_t
-piece_rank(const void *ctx, size_t at, const struct symbol *left, const struct symbol *right, int *id)
+piece_rank(
+	const void *ctx, size_t at, const struct symbol *left, const struct symbol *right, int *id)
 {
 	const struct span *t = ctx;
 
@@ -171,7 +172,8 @@ char_len(const char *text, size_t len)
 
 	if ((unsigned char)*text < 0x80)
 		return 1;
-	n = utf8proc_iterate((const utf8proc_uint8_t *)text, len < 4 ? (utf8proc_ssize_t)len : 4, &c);
+	n = utf8proc_iterate(
+		(const utf8proc_uint8_t *)text, len < 4 ? (utf8proc_ssize_t)len : 4, &c);
 	return n > 0 ? (size_t)n : 1;
 }
 

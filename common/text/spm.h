@@ -1,5 +1,6 @@
-/* SentencePiece-style BPE (Kudo and Richardson 2018), as Llama 2 and llama2.c use it: characters are merged with their
- * neighbours, the best-scored piece first; what is in no piece is spelled by byte tokens <0xNN>, or is unknown. */
+/* SentencePiece-style BPE (Kudo and Richardson 2018), as Llama 2 and llama2.c use it: characters
+ * are merged with their neighbours, the best-scored piece first; what is in no piece is spelled by
+ * byte tokens <0xNN>, or is unknown. */
 #ifndef TEXT_SPM_H
 #define TEXT_SPM_H
 

@@ -1,5 +1,5 @@
-/* A map from byte strings to numbers, open addressing over FNV-1a. Keys are borrowed: they must live as long
- * as the map. Nothing is ever removed; once filled it may be read by many threads. */
+/* A map from byte strings to numbers, open addressing over FNV-1a. Keys are borrowed: they must
+ * live as long as the map. Nothing is ever removed; once filled it may be read by many threads. */
 #ifndef TEXT_STRMAP_H
 #define TEXT_STRMAP_H
 

@@ -8,12 +8,13 @@
 /* Our own: control tokens alone, as the embedded model was trained. */
 #define SR(name) "[[<|text|>]]{text}[[<|" name "|>]]"
 
-/* SR_LLM's, which is Llama 2's chat form: the system block inside the first turn, a real end of sequence. */
+/* SR_LLM's in Llama 2's chat form: the system block inside the first turn, a real end. */
+#define SYSTEM "<<SYS>>\nYou are a helpful assistant.\n<</SYS>>\n\n"
 #define SR_LLM(instruction) \
-	"[[bos]][INST] <<SYS>>\nYou are a helpful assistant.\n<</SYS>>\n\n{shots|}{instruction|" instruction \
-	"}: \"{text}\" [/INST]"
+	"[[bos]][INST] " SYSTEM "{shots|}{instruction|" instruction "}: \"{text}\" [/INST]"
 
-#define PLAIN(instruction, answer) "{instruction|" instruction "}\n\n{shots|}Text: {text}\n" answer ":"
+#define PLAIN(instruction, answer) \
+	"{instruction|" instruction "}\n\n{shots|}Text: {text}\n" answer ":"
 
 #define VALUES(...) (const char *const[]) { __VA_ARGS__, NULL }
 #define SAFETY(b) VALUES(b "unsafe", b "benign")
@@ -33,38 +34,44 @@ static const struct task sr_tasks[] = {
 };
 
 static const struct task sr_llm_tasks[] = {
-	{ "rewrite", SR_LLM("Debias this text by rephrasing it to be free of bias and toxicity while keeping its "
-		"meaning"), NULL },
-	{ "safety", SR_LLM("Is this text unsafe (biased, toxic, stereotyping or harmful) or benign? Answer "
-		"unsafe or benign"), SAFETY(" ") },
-	{ "bias", SR_LLM("Is this text biased against a group of people? Answer yes or no"), BIAS(" ") },
-	{ "toxicity", SR_LLM("How toxic is this text? Answer no, mild or high"), TOXICITY(" ") },
-	{ "sentiment", SR_LLM("Is the sentiment of this text negative, neutral or positive? Answer neg, neu or "
-		"pos"), SENTIMENT(" ") },
-	{ "harm", SR_LLM("How much harm could this text do? Answer low, med or high"), HARM(" ") },
+	{ "rewrite", SR_LLM("Debias this text by rephrasing it to be free of bias and toxicity "
+		"while keeping its meaning"), NULL },
+	{ "safety", SR_LLM("Is this text unsafe (biased, toxic, stereotyping or harmful) or "
+		"benign? Answer unsafe or benign"), SAFETY(" ") },
+	{ "bias", SR_LLM("Is this text biased against a group of people? "
+		"Answer yes or no"), BIAS(" ") },
+	{ "toxicity", SR_LLM("How toxic is this text? "
+		"Answer no, mild or high"), TOXICITY(" ") },
+	{ "sentiment", SR_LLM("Is the sentiment of this text negative, neutral or positive? "
+		"Answer neg, neu or pos"), SENTIMENT(" ") },
+	{ "harm", SR_LLM("How much harm could this text do? "
+		"Answer low, med or high"), HARM(" ") },
 	{ NULL, NULL, NULL },
 };
 
 static const struct task plain_tasks[] = {
-	{ "rewrite", PLAIN("Rewrite the text so that it says the same thing without bias, insults or "
-		"stereotypes.", "Rewrite"), NULL },
-	{ "safety", PLAIN("Is the text unsafe (biased, toxic, stereotyping or harmful) or benign? Answer with "
-		"\"unsafe\" or \"benign\".", "Answer"), SAFETY(" ") },
-	{ "bias", PLAIN("Is the text biased against a group of people? Answer with \"yes\" or \"no\".",
-		"Answer"), BIAS(" ") },
-	{ "toxicity", PLAIN("How toxic is the text? Answer with \"no\", \"mild\" or \"high\".", "Answer"),
-		TOXICITY(" ") },
-	{ "sentiment", PLAIN("Is the sentiment of the text negative, neutral or positive? Answer with \"neg\", "
-		"\"neu\" or \"pos\".", "Answer"), SENTIMENT(" ") },
-	{ "harm", PLAIN("How much harm could the text do? Answer with \"low\", \"med\" or \"high\".", "Answer"),
-		HARM(" ") },
+	{ "rewrite", PLAIN("Rewrite the text so that it says the same thing without bias, insults "
+		"or stereotypes.", "Rewrite"), NULL },
+	{ "safety", PLAIN("Is the text unsafe (biased, toxic, stereotyping or harmful) or benign? "
+		"Answer with \"unsafe\" or \"benign\".", "Answer"), SAFETY(" ") },
+	{ "bias", PLAIN("Is the text biased against a group of people? "
+		"Answer with \"yes\" or \"no\".", "Answer"), BIAS(" ") },
+	{ "toxicity", PLAIN("How toxic is the text? "
+		"Answer with \"no\", \"mild\" or \"high\".", "Answer"), TOXICITY(" ") },
+	{ "sentiment", PLAIN("Is the sentiment of the text negative, neutral or positive? "
+		"Answer with \"neg\", \"neu\" or \"pos\".", "Answer"), SENTIMENT(" ") },
+	{ "harm", PLAIN("How much harm could the text do? "
+		"Answer with \"low\", \"med\" or \"high\".", "Answer"), HARM(" ") },
 	{ NULL, NULL, NULL },
 };
 
 static const struct template templates[] = {
-	{ "sr", "control tokens, as the embedded model was trained", sr_tasks, "", "[[eos]]" },
-	{ "sr-llm", "SR_LLM's instruction in Llama 2's chat form", sr_llm_tasks, " ", " [[eos]][[bos]][INST] " },
-	{ "plain", "an instruction in plain words, for any model", plain_tasks, " ", "\n\n" },
+	{ "sr", "control tokens, as the embedded model was trained", sr_tasks,
+		"", "[[eos]]" },
+	{ "sr-llm", "SR_LLM's instruction in Llama 2's chat form", sr_llm_tasks,
+		" ", " [[eos]][[bos]][INST] " },
+	{ "plain", "an instruction in plain words, for any model", plain_tasks,
+		" ", "\n\n" },
 };
 
 /* Prompts. */
@@ -125,7 +132,8 @@ add_json(struct prompt *p, const struct json *j, struct err *e)
 	const char *text = json_text(name ? name : j, &len);
 
 	if (!text || (name && !len))
-		return err_set(e, "a prompt is a string or an array of strings and {\"control\": NAME}");
+		return err_set(
+			e, "a prompt is a string or an array of strings and {\"control\": NAME}");
 	prompt_add(p, name != NULL, text, len);
 	return 0;
 }
@@ -173,7 +181,8 @@ prompt_encode(const struct prompt *p, const struct tokenizer *t, struct ids *out
 		int id;
 
 		if (!s->control) {
-			tokenizer_encode(t, s->text, s->len, tokenizer_starts(t, out->v, out->n), out);
+			tokenizer_encode(
+				t, s->text, s->len, tokenizer_starts(t, out->v, out->n), out);
 			continue;
 		}
 		id = tokenizer_control(t, s->text, s->len);
@@ -216,7 +225,8 @@ typedef const char *value_fn(void *arg, const char *role, size_t *len);
 
 /* "{role}" or "{role|default}" of `len` bytes without its braces. */
 static int
-fill_placeholder(const char *s, size_t len, value_fn *value, void *arg, struct prompt *out, struct err *e)
+fill_placeholder(
+	const char *s, size_t len, value_fn *value, void *arg, struct prompt *out, struct err *e)
 {
 	const char *bar = memchr(s, '|', len), *text;
 	char *role = mem_dup(s, bar ? (size_t)(bar - s) : len);
@@ -229,7 +239,8 @@ fill_placeholder(const char *s, size_t len, value_fn *value, void *arg, struct p
 	else if (bar)
 		prompt_add(out, false, bar + 1, len - (size_t)(bar + 1 - s));
 	else
-		status = err_set(e, "the template wants a %s, which is not there", *role ? role : "nameless value");
+		status = err_set(e, "the template wants a %s, which is not there",
+			*role ? role : "nameless value");
 	free(role);
 	return status;
 }
@@ -316,11 +327,13 @@ add_shot(const struct template *t, const struct task *k, const char *source, con
 }
 
 int
-task_prompt(const struct template *t, const struct task *k, const struct shot *shots, size_t n_shots,
-	const char *instruction, const char *text, size_t len, struct prompt *out, struct err *e)
+task_prompt(const struct template *t, const struct task *k, const struct shot *shots,
+	size_t n_shots, const char *instruction, const char *text, size_t len, struct prompt *out,
+	struct err *e)
 {
 	static const char mark[] = "{shots|}";
-	const char *place = strstr(k->prompt, mark), *rest = place ? place + strlen(mark) : k->prompt;
+	const char *place = strstr(k->prompt, mark),
+		   *rest = place ? place + strlen(mark) : k->prompt;
 	struct values v = { text, instruction, len };
 
 	if (instruction && !strstr(k->prompt, "{instruction"))
@@ -334,8 +347,8 @@ task_prompt(const struct template *t, const struct task *k, const struct shot *s
 }
 
 int
-task_answer(const struct template *t, const struct task *k, const char *answer, size_t len, struct buf *out,
-	struct err *e)
+task_answer(const struct template *t, const struct task *k, const char *answer, size_t len,
+	struct buf *out, struct err *e)
 {
 	if (!k->values) {
 		buf_puts(out, t->lead);

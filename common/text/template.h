@@ -1,15 +1,17 @@
-/* Prompt templates. A prompt is a row of segments, each either text (never parsed for control tokens) or
- * the name of a control token. In a record it is a JSON string when there is only text, else an array:
+/* Prompt templates. A prompt is a row of segments, each either text (never parsed for control
+ * tokens) or the name of a control token. In a record it is a JSON string when there is only text,
+ * else an array:
  *
  *	["plain text", {"control": "<|rewrite|>"}, ...]
  *
- * A template's source is literal text with placeholders in braces and control tokens in double brackets:
+ * A template's source is literal text with placeholders in braces and control tokens in double
+ * brackets:
  *
  *	[[<|text|>]]{text}[[<|rewrite|>]]
  *
- * "[[bos]]" and "[[eos]]" name the model's own and vanish for a model without. A placeholder may carry
- * what stands there when its role has no value: "{instruction|Say it politely}", "{shots|}". Worked
- * examples go where {shots|} stands, or in front of everything. */
+ * "[[bos]]" and "[[eos]]" name the model's own and vanish for a model without. A placeholder may
+ * carry what stands there when its role has no value: "{instruction|Say it politely}", "{shots|}".
+ * Worked examples go where {shots|} stands, or in front of everything. */
 #ifndef TEXT_TEMPLATE_H
 #define TEXT_TEMPLATE_H
 
@@ -32,22 +34,24 @@ struct prompt {
 };
 
 void prompt_release(struct prompt *p);
-/* Append a segment (the bytes are copied); neighbouring texts are joined, empty ones are left out. */
+/* Append a segment (a copy); neighbouring texts are joined, empty ones are left out. */
 void prompt_add(struct prompt *p, bool control, const char *text, size_t len);
 /* To and from the JSON form of a record's `prompt` field; `p` is empty or zero before. */
 void prompt_to_json(const struct prompt *p, struct buf *out);
 int prompt_from_json(struct prompt *p, const char *json, size_t len, struct err *e);
-/* Append the token ids. A prompt of plain text alone gets the model's BOS where its vocabulary says so
- * (add_bos); one with control tokens says everything itself. A control token that the vocabulary lacks is
- * an error that names it. */
-int prompt_encode(const struct prompt *p, const struct tokenizer *t, struct ids *out, struct err *e);
+/* Append the token ids. A prompt of plain text alone gets the model's BOS where its vocabulary says
+ * so (add_bos); one with control tokens says everything itself. A control token that the vocabulary
+ * lacks is an error that names it. */
+int prompt_encode(
+	const struct prompt *p, const struct tokenizer *t, struct ids *out, struct err *e);
 
 /* One way of asking for one thing. */
 struct task {
-	const char *name;          /* "rewrite", "safety", "bias", "toxicity", "sentiment", "harm" */
+	const char *name; /* "rewrite", "safety", "bias", "toxicity", "sentiment", "harm" */
 	const char *prompt;        /* template source */
-	/* Continuations to choose from, NULL-ended; NULL for free text. For safety: unsafe first. They are
-	 * what stands in the sequence: a blank in front belongs to them, though not to the label's name. */
+	/* Continuations to choose from, NULL-ended; NULL for free text. For safety: unsafe first.
+	 * They are what stands in the sequence: a blank in front belongs to them, though not to the
+	 * label's name. */
 	const char *const *values;
 };
 
@@ -63,10 +67,11 @@ struct template {
 const struct template *template_named(const char *name);
 const struct template *template_at(size_t i);
 const struct task *template_task(const struct template *t, const char *task);
-/* Fill a template source: `value(arg, role, &len)` gives a placeholder's text, or NULL, which is an error
- * naming it unless the placeholder has a default. `out` is appended to. */
-int template_fill(const char *source, const char *(*value)(void *arg, const char *role, size_t *len),
-	void *arg, struct prompt *out, struct err *e);
+/* Fill a template source: `value(arg, role, &len)` gives a placeholder's text, or NULL, which is an
+ * error naming it unless the placeholder has a default. `out` is appended to. */
+int template_fill(const char *source,
+	const char *(*value)(void *arg, const char *role, size_t *len), void *arg,
+	struct prompt *out, struct err *e);
 
 /* A worked example: a text and what is to be answered (a rewrite, or a label's name). */
 struct shot {
@@ -74,12 +79,13 @@ struct shot {
 	size_t text_len, answer_len;
 };
 
-/* Append the whole prompt for a text. `instruction` replaces the template's own (NULL: keep it); where the
- * template has none that is an error. */
-int task_prompt(const struct template *t, const struct task *k, const struct shot *shots, size_t n_shots,
-	const char *instruction, const char *text, size_t len, struct prompt *out, struct err *e);
-/* Append an answer as it stands in the sequence behind the prompt: the lead and the text, or the label's
- * continuation. A label that the task does not have is an error. */
+/* Append the whole prompt for a text. `instruction` replaces the template's own (NULL: keep it);
+ * where the template has none that is an error. */
+int task_prompt(const struct template *t, const struct task *k, const struct shot *shots,
+	size_t n_shots, const char *instruction, const char *text, size_t len, struct prompt *out,
+	struct err *e);
+/* Append an answer as it stands in the sequence behind the prompt: the lead and the text, or the
+ * label's continuation. A label that the task does not have is an error. */
 int task_answer(const struct template *t, const struct task *k, const char *answer, size_t len,
 	struct buf *out, struct err *e);
 

@@ -36,12 +36,13 @@ check(const struct vocab *v, struct err *e)
 			return err_set(e, "token %zu has %zu bytes", i, v->lens[i]);
 	for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
 		if (ids[i] < -1 || (ids[i] >= 0 && (size_t)ids[i] >= v->n))
-			return err_set(e, "special token %d is outside the vocabulary of %zu", ids[i], v->n);
+			return err_set(e, "special token %d is outside the vocabulary of %zu",
+				ids[i], v->n);
 	return 0;
 }
 
-/* The kinds as given, but never so that text could become a special token: what marks the beginning or end is
- * a control token whatever the file says. */
+/* The kinds as given, but never so that text could become a special token: what marks the beginning
+ * or end is a control token whatever the file says. */
 static void
 settle_kinds(struct tokenizer *t, const struct vocab *v)
 {
@@ -50,7 +51,8 @@ settle_kinds(struct tokenizer *t, const struct vocab *v)
 		t->kinds[i] = v->kinds ? v->kinds[i] : TOKEN_NORMAL;
 		if (t->kinds[i] < TOKEN_NORMAL || t->kinds[i] > TOKEN_BYTE)
 			t->kinds[i] = TOKEN_UNUSED;
-		if (!v->kinds && !strcmp(v->model, "llama") && spm_byte(v->pieces[i], v->lens[i]) >= 0)
+		if (!v->kinds && !strcmp(v->model, "llama") &&
+			spm_byte(v->pieces[i], v->lens[i]) >= 0)
 			t->kinds[i] = TOKEN_BYTE;
 	}
 	if (v->unk >= 0)
@@ -210,7 +212,8 @@ tokenizer_control(const struct tokenizer *t, const char *name, size_t len)
 }
 
 void
-tokenizer_encode(const struct tokenizer *t, const char *text, size_t len, bool start, struct ids *out)
+tokenizer_encode(
+	const struct tokenizer *t, const char *text, size_t len, bool start, struct ids *out)
 {
 	if (t->bpe)
 		bpe_encode(t->bpe, text, len, out);

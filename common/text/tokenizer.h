@@ -1,9 +1,10 @@
-/* Tokenizers: text to token ids and back. Byte-level BPE (GPT-2's and its heirs, with the pre-tokenizers `gpt-2`
- * and `smollm`) and SentencePiece-style BPE with scores and byte fallback (Llama 2, llama2.c).
+/* Tokenizers: text to token ids and back. Byte-level BPE (GPT-2's and its heirs, with the
+ * pre-tokenizers `gpt-2` and `smollm`) and SentencePiece-style BPE with scores and byte fallback
+ * (Llama 2, llama2.c).
  *
- * Encoding treats all of its input as text: a control token (`</s>`, `<|end|>`) is only ever produced by name,
- * through tokenizer_control. Decoding gives the exact bytes back. The struct is read-only once made and may be
- * shared between threads. */
+ * Encoding treats all of its input as text: a control token (`</s>`, `<|end|>`) is only ever
+ * produced by name, through tokenizer_control. Decoding gives the exact bytes back. The struct is
+ * read-only once made and may be shared between threads. */
 #ifndef TEXT_TOKENIZER_H
 #define TEXT_TOKENIZER_H
 
@@ -16,11 +17,13 @@
 struct tokenizer;
 
 /* GGUF's token_type. */
-enum token_kind { TOKEN_NORMAL = 1, TOKEN_UNKNOWN, TOKEN_CONTROL, TOKEN_USER, TOKEN_UNUSED, TOKEN_BYTE };
+enum token_kind {
+	TOKEN_NORMAL = 1, TOKEN_UNKNOWN, TOKEN_CONTROL, TOKEN_USER, TOKEN_UNUSED, TOKEN_BYTE,
+};
 
-/* What a tokenizer is made from, whatever file it came out of; all of it is copied. `pieces` are the
- * vocabulary's texts as GGUF stores them (byte-level BPE: GPT-2's byte-to-unicode spelling; SentencePiece:
- * U+2581 for blanks). */
+/* What a tokenizer is made from, whatever file it came out of; all of it is copied. `pieces` are
+ * the vocabulary's texts as GGUF stores them (byte-level BPE: GPT-2's byte-to-unicode spelling;
+ * SentencePiece: U+2581 for blanks). */
 struct vocab {
 	const char *model;          /* "llama" (SentencePiece BPE) or "gpt2" (byte-level BPE) */
 	const char *pre;            /* "gpt-2" or "smollm"; NULL for "llama" */
@@ -33,7 +36,7 @@ struct vocab {
 	const char *const *merges;
 	const size_t *merge_lens;
 	int bos, eos, unk;          /* -1: none */
-	bool add_bos, add_space;    /* BOS before plain prompts; a blank before the text ("llama") */
+	bool add_bos, add_space; /* BOS before plain prompts; a blank before the text ("llama") */
 };
 
 struct tokenizer *tokenizer_new(const struct vocab *v, struct err *e);
@@ -49,10 +52,11 @@ enum token_kind tokenizer_kind(const struct tokenizer *t, int id);
 /* The control token of that name ("<|end|>", "bos", "eos"); -1 when there is none. */
 int tokenizer_control(const struct tokenizer *t, const char *name, size_t len);
 
-/* Append the ids of `text` (any bytes). `start` says that this is the beginning of a sequence: where the
- * vocabulary wants a blank in front (add_space), it is put there and tokenizer_decode with `start` takes it
- * away again. */
-void tokenizer_encode(const struct tokenizer *t, const char *text, size_t len, bool start, struct ids *out);
+/* Append the ids of `text` (any bytes). `start` says that this is the beginning of a sequence:
+ * where the vocabulary wants a blank in front (add_space), it is put there and tokenizer_decode
+ * with `start` takes it away again. */
+void tokenizer_encode(
+	const struct tokenizer *t, const char *text, size_t len, bool start, struct ids *out);
 /* Does text behind these ids begin a sequence? At the very front and behind a BOS it does. */
 bool tokenizer_starts(const struct tokenizer *t, const int *ids, size_t n);
 /* Append the bytes of one token. Control tokens give nothing unless `control` asks for their names;
