@@ -16,10 +16,11 @@ MAKEFLAGS += -j$(shell nproc)
 
 VERSION := 0.1.0
 PREFIX ?= /usr/local
-BINDIR ?= $(PREFIX)/bin
-DATADIR ?= $(PREFIX)/share/sr-debias
-MANDIR ?= $(PREFIX)/share/man
-DOCDIR ?= $(PREFIX)/share/doc/sr-debias
+# The programs look for their data beside their own folder, so PREFIX is not compiled in.
+BINDIR = $(DESTDIR)$(PREFIX)/bin
+DATADIR = $(DESTDIR)$(PREFIX)/share/sr-debias
+MANDIR = $(DESTDIR)$(PREFIX)/share/man
+DOCDIR = $(DESTDIR)$(PREFIX)/share/doc/sr-debias
 
 comma := ,
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
@@ -36,13 +37,13 @@ FLAGS = $(CSTD) $(OPT) $(WARN) $(SANFLAGS)
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 LIBS := -lblis -ljansson -lcsv -lutf8proc -lpthread -lm
 
-# oneDNN is used where its header is.
+# oneDNN is used where its header is; WITH_DNNL_ASKED is what the user said.
+WITH_DNNL_ASKED := $(WITH_DNNL)
 WITH_DNNL ?= $(shell echo '\#include <dnnl.h>' | $(CC) -E -x c - >/dev/null 2>&1 && echo 1 || echo 0)
 ifeq ($(WITH_DNNL),1)
 DEFS += -DWITH_DNNL
 LIBS += -ldnnl
 endif
-export WITH_DNNL
 
 TOOLS := $(patsubst tools/%.c,%,$(wildcard tools/*.c))
 BINS := $(TOOLS:%=$(O)/bin/sr-%)
@@ -81,21 +82,15 @@ help:
 	@echo 'make dist        $(O)/sr-debias-$(VERSION).tar.gz from the last commit'
 	@echo 'make clean       remove the build folders'
 
-# Compiling. Objects are made anew when the command that makes them changes: $(call kept,TEXT) writes a file only
-# when its text is another.
-kept = @mkdir -p $(@D) && printf '%s\n' $(1) | cmp -s - $@ || printf '%s\n' $(1) > $@
-
+# Objects are made anew when the command that makes them is another.
 $(O)/flags: FORCE
-	$(call kept,'$(subst ','\'',$(CC) $(DEFS) $(FLAGS) $(CPPFLAGS) $(CFLAGS))')
-$(O)/datadir: FORCE
-	$(call kept,'$(DATADIR)')
+	@mkdir -p $(@D)
+	@echo "$$WAY" | cmp -s - $@ || echo "$$WAY" > $@
+$(O)/flags: export WAY = $(CC) $(DEFS) $(FLAGS) $(CPPFLAGS) $(CFLAGS)
 
 $(O)/obj/%.o: %.c $(O)/flags
 	$(call say,CC,$<)
 	$(COMPILE)
-
-$(O)/obj/common/model/find.o: $(O)/datadir
-$(O)/obj/common/model/find.o: DEFS += -DSR_DATADIR='"$(DATADIR)"'
 
 $(O)/obj/common/tensor/kernels.o: OPT := -O3 -g -ffp-contract=fast -Wno-psabi
 $(O)/obj/common/tensor/kernels.%.o: OPT := -O3 -g -ffp-contract=fast -Wno-psabi
@@ -123,7 +118,7 @@ $(O)/tests/%: $(O)/obj/tests/%.o $(NAIVE) $(LIB)
 
 # Running. What is needed is set up first, then everything is looked at anew.
 deps:
-	@CC='$(CC)' ./setup.sh
+	@CC='$(CC)' WITH_DNNL='$(WITH_DNNL_ASKED)' ./setup.sh
 
 check:
 	@$(MAKE) --no-print-directory deps
@@ -133,7 +128,11 @@ check:
 demo:
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory all
-	@data/demo.sh $(O)
+	@[ -r data/models/sr.gguf ] || { echo 'make demo: data/models/sr.gguf, the embedded model, is missing' >&2; exit 1; }
+	@echo '$$ cat data/demo.txt' && cat data/demo.txt
+	@echo && echo '$$ $(O)/bin/sr-debias --diff data/demo.txt'
+	@TIMEFORMAT='%1R seconds'; time $(O)/bin/sr-debias -m data/models/sr.gguf --diff -v data/demo.txt
+	@echo 'Now try: $(O)/bin/sr-debias < YOUR.txt'
 
 bench: all
 	@tests/bench.sh $(O)
@@ -145,18 +144,18 @@ lint:
 	@tests/lint.sh
 
 install: all
-	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
-		$(DESTDIR)$(DATADIR)/models $(DESTDIR)$(DOCDIR)
-	install $(BINS) $(DESTDIR)$(BINDIR)
-	install -m 644 $(wildcard man/*.1) $(DESTDIR)$(MANDIR)/man1
-	install -m 644 $(wildcard man/*.5) $(DESTDIR)$(MANDIR)/man5
-	install -m 644 $(wildcard data/models/*) $(DESTDIR)$(DATADIR)/models
-	install -m 644 README.md LICENSE $(DESTDIR)$(DOCDIR)
+	install -d $(BINDIR) $(MANDIR)/man1 $(MANDIR)/man5 $(DATADIR)/models $(DOCDIR)
+	install $(BINS) $(BINDIR)
+	install -m 644 $(wildcard man/*.1) $(MANDIR)/man1
+	install -m 644 $(wildcard man/*.5) $(MANDIR)/man5
+	install -m 644 $(wildcard data/models/*) $(DATADIR)/models
+	install -m 644 README.md LICENSE $(DOCDIR)
 
 uninstall:
-	rm -f $(TOOLS:%=$(DESTDIR)$(BINDIR)/sr-%) $(patsubst man/%,$(DESTDIR)$(MANDIR)/man1/%,$(wildcard man/*.1)) \
-		$(patsubst man/%,$(DESTDIR)$(MANDIR)/man5/%,$(wildcard man/*.5))
-	rm -rf $(DESTDIR)$(DATADIR) $(DESTDIR)$(DOCDIR)
+	rm -f $(TOOLS:%=$(BINDIR)/sr-%)
+	rm -f $(patsubst man/%,$(MANDIR)/man1/%,$(wildcard man/*.1))
+	rm -f $(patsubst man/%,$(MANDIR)/man5/%,$(wildcard man/*.5))
+	rm -rf $(DATADIR) $(DOCDIR)
 
 dist:
 	@mkdir -p $(O)

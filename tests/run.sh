@@ -13,9 +13,9 @@ shift
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 1' INT TERM
-limit=${SR_TIME_LIMIT:-$([ -n "${SR_SAN-}" ] && echo 600 || echo 180)}
+limit=${SR_TIME_LIMIT:-$([ -n "${SR_SAN-}" ] && echo 900 || echo 300)}
 
-export PATH=$build/bin:$build/tests:$PATH LC_ALL=C.UTF-8 BUILD=$build CK_VERBOSITY=normal CK_DEFAULT_TIMEOUT=0
+export PATH=$build/bin:$build/tests:$PATH LC_ALL=C.UTF-8 BUILD=$build CK_VERBOSITY=normal CK_TIMEOUT_MULTIPLIER=100
 # The model of this tree, not one that is installed.
 unset SR_MODEL NO_COLOR
 [ -r data/models/sr.gguf ] && export SR_MODEL=$PWD/data/models/sr.gguf

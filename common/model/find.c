@@ -6,25 +6,20 @@
 
 #include "base/mem.h"
 
-#ifndef SR_DATADIR
-#define SR_DATADIR "/usr/local/share/sr-debias"
-#endif
+/* From the program's folder: PREFIX/bin and BUILD/bin. Relative, so that an installed tree may be staged and moved. */
+static const char *const places[] = {
+	"../share/sr-debias/models/sr.gguf",
+	"../../data/models/sr.gguf",
+};
 
-static const char installed[] = SR_DATADIR "/models/sr.gguf";
-
-/* BUILD/bin/PROGRAM belongs to BUILD/../data/models/sr.gguf. */
+/* The path of `place` as seen from the folder of this program, which `self` names; NULL where nothing is there. */
 static char *
-in_tree(void)
+look(const char *self, size_t folder_len, const char *place)
 {
 	struct buf b = { 0 };
-	char self[4096];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof self);
-	char *slash;
 
-	if (n <= 0 || (size_t)n == sizeof self || !(slash = memrchr(self, '/', (size_t)n)))
-		return NULL;
-	buf_add(&b, self, (size_t)(slash - self));
-	buf_puts(&b, "/../../data/models/sr.gguf");
+	buf_add(&b, self, folder_len);
+	buf_puts(&b, place);
 	buf_str(&b);
 	if (access(b.data, R_OK) == 0)
 		return b.data;
@@ -35,17 +30,19 @@ in_tree(void)
 char *
 model_find(const char *given, struct err *e)
 {
-	const char *env = getenv("SR_MODEL");
-	char *path;
+	const char *env = getenv("SR_MODEL"), *slash;
+	char self[4096], *path = NULL;
+	ssize_t n;
 
 	if (given)
 		return mem_str(given);
 	if (env && *env)
 		return mem_str(env);
-	if (access(installed, R_OK) == 0)
-		return mem_str(installed);
-	if (!(path = in_tree()))
-		err_set(e, "no model: give one with -m FILE or SR_MODEL; there is none at %s",
-			installed);
+	n = readlink("/proc/self/exe", self, sizeof self);
+	if (n > 0 && (size_t)n < sizeof self && (slash = memrchr(self, '/', (size_t)n)))
+		for (size_t i = 0; !path && i < sizeof places / sizeof *places; i++)
+			path = look(self, (size_t)(slash + 1 - self), places[i]);
+	if (!path)
+		err_set(e, "no model: give one with -m FILE or SR_MODEL; the default one is not installed");
 	return path;
 }
