@@ -84,6 +84,21 @@ add_value(struct judge *j, const struct model *m, const char *text, size_t len)
 			j->grave = i;
 }
 
+/* Where the values part at their first token, what follows it is certain once the answer must be one of them:
+ * the first tokens decide, and one pass over the prompt tells their probabilities. */
+static void
+cut_values(struct judge *j)
+{
+	for (size_t a = 0; a < j->n_values; a++)
+		for (size_t b = 0; b < a; b++)
+			if (j->values[a].n == 0 || j->values[b].n == 0
+				|| j->values[a].v[0] == j->values[b].v[0])
+				return;
+	for (size_t a = 0; a < j->n_values; a++)
+		j->values[a].n = 1;
+	j->longest = 1;
+}
+
 /* The prompt and values that the model itself names; false when it names none for this task. */
 static bool
 from_metadata(struct judge *j, const struct model *m)
@@ -174,6 +189,7 @@ judge_new(const struct model *m, const char *task, struct err *e)
 					       : template ? template
 							  : "");
 	free(template);
+	cut_values(j);
 	if (!found) {
 		err_set(e, "the model has no judge for %s", task);
 	} else if (j->n_values < 2) {

@@ -3,6 +3,9 @@
  * model's metadata (sr.*); a model without them gets the zero-shot form of the `plain` template and
  * its scores say "uncalibrated".
  *
+ * Continuations that part at their first token are told apart there, as if decoding were bound to
+ * them; only where some begin alike are all of their tokens summed.
+ *
  * A text that does not fit into the context is scored by overlapping windows (cut between tokens
  * and between characters); the gravest window speaks for the text: the one of the largest
  * P(unsafe), or of the largest probability of a label's grave value ("yes", "high", "neg"). */
