@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# What the embedded model is tuned on, as token records: tune.sh SHARED WORK > tune.jsonl
+# What the embedded model is tuned on, as token records: tune.sh SHARED WORK STAGE > tune.jsonl
 # WORK holds vocab.gguf, texts.txt, machine.txt, paradetox.tsv (training rows alone) and list.tsv (log-odds).
-# Three kinds of records: rewrites, P(unsafe), labels; loss on the completion alone.
+# Three kinds of records: rewrites, P(unsafe), labels; loss on the completion alone. Stage 1 has all there is; stage 2 has minimal rewrites
+# alone (the reference nearest to its source), more inserted words and more of our own pairs, and less of the rest.
 set -eu -o pipefail
-shared=$1/data work=$2
+shared=$1/data work=$2 stage=$3
 here=$(dirname "$0") pairs=$(dirname "$0")/../../data/pairs.csv
 
 # lines NAME N: N of the lines, drawn without order, the same ones every time
@@ -40,21 +41,39 @@ records < "$pairs" | jq -c 'select(.split == "train")' > "$own"
 	BEGIN { while ((getline line < list) > 0) { split(line, f, "\t"); if (++n <= 150) listed[f[1]] } }
 	/"label":"benign"/ { text = tolower($0); gsub(/[^a-z]+/, " ", text); k = split(text, w, " "); for (i = 1; i <= k; i++) if (w[i] in listed) next }
 	{ print }' > "$posts"
-awk 'length($0) >= 25 && length($0) <= 170' "$work/texts.txt" | draw plain 60000 > "$work/plain.txt"
-awk -v n=16000 -v list="$work/list.tsv" -f "$here/insert.awk" < "$work/plain.txt" > "$work/inserted.tsv"
-awk 'length($0) <= 130' "$work/machine.txt" | tail -n 1900 > "$work/machine.part"
+case $stage in
+1) plain=plain made=16000 own_times=3 inserted=11000 copies=2500 edos=9000 offensive=3000 hateful=4000 marked=4000 negatives=8000 ;;
+2) plain=plain2 made=24000 own_times=5 inserted=22000 copies=6000 edos=3000 offensive=1000 hateful=1500 marked=2000 negatives=3000 ;;
+esac
+awk 'length($0) >= 25 && length($0) <= 170' "$work/texts.txt" | draw $plain 60000 > "$work/plain.txt"
+awk 'length($0) <= 130' "$work/machine.txt" |
+	if [ "$stage" = 1 ]; then tail -n 1900; else draw machine2 1900; fi > "$work/machine.part"
+# sentences with toxic words put in; in stage 2 those of paradetox's register among them
+{
+	[ "$stage" = 1 ] || awk -F'\t' 'NR > 1 && NR % 2 { print $2 }' "$work/paradetox.tsv" | alike
+	cat "$work/plain.txt"
+} | awk -v n=$made -v list="$work/list.tsv" -f "$here/insert.awk" > "$work/inserted.tsv"
 awk -v n=1000 -v list="$work/list.tsv" -f "$here/insert.awk" < "$work/machine.part" >> "$work/inserted.tsv"
 
-# rewrites: every reference of paradetox, neutral points of view, own pairs (three times), inserted words, copies
+repeat() {
+	for ((i = 0; i < $1; i++)); do cat "$2"; done
+}
+
+# rewrites: paradetox, neutral points of view, own pairs, inserted words, copies
 {
-	awk -F'\t' 'NR > 1 { for (i = 2; i <= NF; i++) if ($i != "") print $1 "\t" $i }' "$work/paradetox.tsv"
+	tail -n +2 "$work/paradetox.tsv" | if [ "$stage" = 1 ]; then
+		awk -F'\t' '{ for (i = 2; i <= NF; i++) if ($i != "") print $1 "\t" $i }'
+	else
+		awk -f "$here/nearest.awk"
+	fi
 	paste "$shared/parallel/wnc_sample.pre.txt" "$shared/parallel/wnc_sample.post.txt"
 	jq -r 'select(.messages[2].content | startswith("This is subjective bias text. The neutralized text is: ")) |
 		[.messages[1].content, (.messages[2].content | ltrimstr("This is subjective bias text. The neutralized text is: "))] |
 		map(gsub("\\s+"; " ")) | join("\t")' "$shared/parallel/wnc.train.jsonl"
-	for i in 1 2 3; do jq -r 'select(.label == "unsafe") | [.text, .benign] | join("\t")' "$own"; done
-	draw inserted 11000 < "$work/inserted.tsv"
-	awk '{ print $0 "\t" $0 }' <(jq -r 'select(.label == "benign") | .text' "$own") <(draw copies 2500 < "$work/plain.txt") \
+	repeat $own_times "$own" | jq -r 'select(.label == "unsafe") | [.text, .benign] | join("\t")' |
+		if [ "$stage" = 1 ]; then cat; else awk -v least=0.4 -f "$here/nearest.awk"; fi
+	draw inserted $inserted < "$work/inserted.tsv"
+	awk '{ print $0 "\t" $0 }' <(jq -r 'select(.label == "benign") | .text' "$own") <(draw copies $copies < "$work/plain.txt") \
 		<(head -n 800 "$work/machine.part")
 } | jq -Rc 'split("\t") | {text: .[0], benign: .[1]} | select((.text | length) < 600)' | task rewrite benign
 
@@ -62,20 +81,17 @@ awk -v n=1000 -v list="$work/list.tsv" -f "$here/insert.awk" < "$work/machine.pa
 {
 	awk -F'\t' 'NR > 1 { print $1 "\tunsafe"; if (NR % 3 == 0) print $2 "\tbenign" }' "$work/paradetox.tsv"
 	awk -F'\t' 'NR > 1 { print $2 }' "$work/paradetox.tsv" | alike | awk '{ print $0 "\tbenign" }'
-	for i in 1 2 3; do
-		jq -r 'select(.label == "unsafe") | [.text, "unsafe"], [.benign, "benign"] | join("\t")' "$own"
-		jq -r 'select(.label == "benign") | [.text, "benign"] | join("\t")' "$own"
-	done
+	repeat 3 "$own" | jq -r 'if .label == "unsafe" then [.text, "unsafe"], [.benign, "benign"] else [.text, "benign"] end | join("\t")'
 	jq -r '[(.text | ascii_downcase), .label] | join("\t")' "$own"
-	jq -r 'select(.kind == null) | [.text, .label] | join("\t")' "$posts" | draw edos 9000
-	jq -r 'select(.kind == "1") | [.text, .label] | join("\t")' "$posts" | draw offensive 3000
-	jq -r 'select(.kind == "0" or .kind == "2") | [.text, .label] | join("\t")' "$posts" | draw hateful 4000
-	draw marked 4000 < "$work/inserted.tsv" | awk -F'\t' '{ print $1 "\tunsafe" }'
-	awk '{ print $0 "\tbenign" }' <(draw negatives 8000 < "$work/plain.txt") <(draw machines 2500 < "$work/machine.txt")
+	jq -r 'select(.kind == null) | [.text, .label] | join("\t")' "$posts" | draw edos $edos
+	jq -r 'select(.kind == "1") | [.text, .label] | join("\t")' "$posts" | draw offensive $offensive
+	jq -r 'select(.kind == "0" or .kind == "2") | [.text, .label] | join("\t")' "$posts" | draw hateful $hateful
+	draw marked $marked < "$work/inserted.tsv" | awk -F'\t' '{ print $1 "\tunsafe" }'
+	awk '{ print $0 "\tbenign" }' <(draw negatives $negatives < "$work/plain.txt") <(draw machines 2500 < "$work/machine.txt")
 } | jq -Rc 'split("\t") | {text: .[0], label: .[1]} | select((.text | length) < 600)' | task safety label
 
 # labels
-for i in 1 2; do
+for ((i = stage; i <= 2; i++)); do
 	for name in bias toxicity sentiment harm; do
 		task "$name" "$name" < "$own"
 	done
