@@ -52,7 +52,7 @@ static const struct tool tool = {
 		"  safety  P(unsafe) of each text, and the labels bias, toxicity, sentiment, harm",
 	.examples = "sr-score-bias safety -i lines < comments.txt | jq .scores.safety.unsafe\n"
 		"sr-score-bias safety -i csv --labels none < pairs.csv | tail -n 1\n"
-		"sr-score-bias loglik --bos -i lines -m base.gguf < sentences.txt",
+		"sr-score-bias loglik -i lines -m base.gguf < sentences.txt",
 	.opts = opts,
 };
 

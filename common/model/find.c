@@ -6,19 +6,19 @@
 
 #include "base/mem.h"
 
-/* From the program's folder: PREFIX/bin and BUILD/bin. Relative, so that an installed tree may be staged and moved. */
+/* From the program's folder, PREFIX/bin or BUILD/bin: so an installed tree can be moved. */
 static const char *const places[] = {
 	"../share/sr-debias/models/sr.gguf",
 	"../../data/models/sr.gguf",
 };
 
-/* The path of `place` as seen from the folder of this program, which `self` names; NULL where nothing is there. */
+/* The path of `place` as seen from the folder self (len bytes); NULL where nothing is. */
 static char *
-look(const char *self, size_t folder_len, const char *place)
+look(const char *self, size_t len, const char *place)
 {
 	struct buf b = { 0 };
 
-	buf_add(&b, self, folder_len);
+	buf_add(&b, self, len);
 	buf_puts(&b, place);
 	buf_str(&b);
 	if (access(b.data, R_OK) == 0)
@@ -43,6 +43,6 @@ model_find(const char *given, struct err *e)
 		for (size_t i = 0; !path && i < sizeof places / sizeof *places; i++)
 			path = look(self, (size_t)(slash + 1 - self), places[i]);
 	if (!path)
-		err_set(e, "no model: give one with -m FILE or SR_MODEL; the default one is not installed");
+		err_set(e, "no model: give one with -m FILE or SR_MODEL (none is installed)");
 	return path;
 }

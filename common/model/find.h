@@ -1,13 +1,13 @@
-/* Where the model is when nobody says: a name given, else $SR_MODEL, else the default model of the place where the
- * program is installed (PREFIX/share/sr-debias/models/sr.gguf for PREFIX/bin), else, for a program that runs from a
- * build folder inside the source tree, that tree's (data/models/sr.gguf). */
+/* Where the model is when nobody says: a name given, else $SR_MODEL, else the default model of the
+ * place where the program is installed (for PREFIX/bin PREFIX/share/sr-debias/models/sr.gguf), or
+ * that of the source tree in one of whose build folders it lies (data/models/sr.gguf). */
 #ifndef MODEL_FIND_H
 #define MODEL_FIND_H
 
 #include "base/err.h"
 
-/* A path, to free(); NULL with a message that names the ways to give one. `given` may be NULL. Only the default
- * places are looked at; that a named file is there is for model_open to say. */
+/* A path, to free(); NULL with a message that names the ways to give one. `given` may be NULL. Only
+ * the default places are looked at; that a named file is there is for model_open to say. */
 char *model_find(const char *given, struct err *e);
 
 #endif
