@@ -39,6 +39,23 @@ holds(const char *want)
 	file_unmap(&m);
 }
 
+/* What cannot be written is known before, and asking leaves nothing behind. */
+START_TEST(checked)
+{
+	char other[600];
+	struct err e;
+
+	ck_assert_int_eq(file_out_check(path, &e), 0);
+	ck_assert_int_ne(access(path, F_OK), 0);
+	ck_assert_int_eq(file_out_check("/dev/null", &e), 0);
+	ck_assert_int_eq(file_out_check(folder, &e), -1);
+	ck_assert_msg(strstr(e.msg, "Is a directory") != NULL, "%s", e.msg);
+	snprintf(other, sizeof other, "%s/none/file", folder);
+	ck_assert_int_eq(file_out_check(other, &e), -1);
+	ck_assert_msg(strstr(e.msg, "No such file") != NULL, "%s", e.msg);
+}
+END_TEST
+
 START_TEST(whole_or_not_at_all)
 {
 	struct file_out o;
@@ -104,6 +121,7 @@ main(void)
 	int failed;
 
 	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, checked);
 	tcase_add_test(t, whole_or_not_at_all);
 	tcase_add_test(t, failures);
 	suite_add_tcase(s, t);

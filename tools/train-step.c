@@ -5,8 +5,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/opt.h"
@@ -39,7 +41,7 @@ static struct {
 static const struct opt opts[] = {
 	{ 'm', "model", OPT_TEXT, &o.model, "FILE", "the model to start from", 0, 0 },
 	{ 'o', "output", OPT_TEXT, &o.out, "FILE", "where the trained model goes (F32)", 0, 0 },
-	{ 0, "rate", OPT_REAL, &o.rate, "R", "peak learning rate (0.0003)", 0, 10 },
+	{ 0, "rate", OPT_REAL, &o.rate, "R", "peak learning rate (0.0003)", 0, 1e9 },
 	{ 0, "schedule", OPT_PICK, &o.schedule, "constant|linear|cosine", "learning rate after warm-up (constant)", 0, 0 },
 	{ 0, "warmup", OPT_REAL, &o.warmup, "N", "steps of warm-up, or below 1 a share of --steps (0)", 0, 1e9 },
 	{ 0, "steps", OPT_INT, &o.steps, "N", "stop after N steps; linear and cosine end there", 0, 1e9 },
@@ -87,7 +89,8 @@ on_signal(int sig)
 static void
 catch_signals(void)
 {
-	struct sigaction a = { .sa_handler = on_signal };
+	/* Restarted, so that no write of the log or of a file is cut short; poll never is. */
+	struct sigaction a = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 
 	sigaction(SIGTERM, &a, NULL);
 	sigaction(SIGINT, &a, NULL);
@@ -103,11 +106,21 @@ struct run {
 	struct example *batch, *valid, held; /* held: read, but the batch was full */
 	size_t n, cap, n_valid;
 	bool have_held, ended;
+	size_t skipped;        /* bad records, with -k */
 	char *checkpoint, *options;
-	double start;          /* of this process's first step */
+	struct progress progress;
+	/* this process's first step */
+	double start, start_share;
 	uint64_t first_step, start_tokens;
-	double loss;           /* of the last step */
+	bool told_time;
 };
+
+_Noreturn static void
+die(struct run *r, const struct err *e)
+{
+	progress_clear(&r->progress);
+	tool_die(e);
+}
 
 static size_t
 longest(const struct run *r)
@@ -154,7 +167,7 @@ next_example(struct run *r, struct example *x, struct err *e)
 			return 1;
 		if (!o.stream.keep)
 			return -1;
-		tool_warn("%s: skipped", e->msg);
+		r->skipped++;
 	}
 }
 
@@ -210,25 +223,37 @@ save(struct run *r)
 	struct err e;
 
 	if (checkpoint_save(r->checkpoint, &r->t, &r->s, r->options, &e) < 0)
-		tool_die(&e);
+		die(r, &e);
 }
 
+/* The end: the last weights, or with validation the best. */
 static void
-write_model(struct run *r, double loss)
+write_model(struct run *r)
 {
 	struct gguf_out *g = gguf_out_new();
+	uint64_t steps = r->t.step, tokens = r->s.tokens;
+	double loss = r->s.loss;
 	struct err e;
+
+	if (o.valid) {
+		steps = r->s.best_step;
+		tokens = r->s.best_tokens;
+		loss = r->s.best;
+		memcpy(r->t.p.w, r->s.best_weights, r->t.p.n * sizeof *r->t.p.w);
+		tool_warn("the model of step %llu is kept: its validation loss, %.4g, is the best",
+			(unsigned long long)steps, loss);
+	}
 
 	gguf_put_copy_all(g, r->m->file);
 	gguf_put_drop(g, "general.file_type");
 	gguf_put_u32(g, "general.file_type", 0);
-	gguf_put_u64(g, "sr.training.steps", r->t.step);
-	gguf_put_u64(g, "sr.training.tokens", r->s.tokens);
+	gguf_put_u64(g, "sr.training.steps", steps);
+	gguf_put_u64(g, "sr.training.tokens", tokens);
 	gguf_put_f32(g, "sr.training.loss", (float)loss);
 	gguf_put_str(g, "sr.training.options", r->options, strlen(r->options));
 	params_put(&r->t.p, g);
 	if (gguf_save(g, o.out, &e) < 0)
-		tool_die(&e);
+		die(r, &e);
 	gguf_out_free(g);
 }
 
@@ -238,9 +263,11 @@ log_line(struct run *r, struct buf *b)
 	struct err e;
 
 	if (stream_write_json(r->in, b->data, b->len, &e) < 0)
-		tool_die(&e);
-	if (fflush(stdout) != 0)
-		tool_fail("stdout: %s", strerror(errno));
+		die(r, &e);
+	if (fflush(stdout) != 0) {
+		err_set(&e, "cannot write the log: %s", strerror(errno));
+		die(r, &e);
+	}
 	buf_clear(b);
 }
 
@@ -272,13 +299,19 @@ validate(struct run *r)
 	double loss;
 
 	if (trainer_evaluate(&r->t, r->valid, r->n_valid, &loss, &e) < 0)
-		tool_die(&e);
+		die(r, &e);
+	if (!isfinite(loss)) {
+		err_set(&e, "step %llu: the validation loss is %g; try a lower rate", (unsigned long long)r->t.step, loss);
+		die(r, &e);
+	}
 	buf_printf(&b, "{\"step\":%llu,\"valid_loss\":", (unsigned long long)r->t.step);
 	json_put_real(&b, loss, 7);
 	if (loss < r->s.best) {
 		r->s.best = loss;
+		r->s.best_step = r->t.step;
+		r->s.best_tokens = r->s.tokens;
 		r->s.bad = 0;
-		write_model(r, loss);
+		memcpy(r->s.best_weights, r->t.p.w, r->t.p.n * sizeof *r->t.p.w);
 	} else {
 		r->s.bad++;
 	}
@@ -309,7 +342,8 @@ read_valid(struct run *r)
 			cap = cap ? cap * 2 : 256;
 			r->valid = mem_grow(r->valid, cap, sizeof *r->valid);
 		}
-		if (example_read(&r->valid[r->n_valid++], rec, r->m->c.n_vocab, longest(r), &e) < 0)
+		if (!record_is_summary(rec)
+			&& example_read(&r->valid[r->n_valid++], rec, r->m->c.n_vocab, longest(r), &e) < 0)
 			tool_die(&e);
 		record_free(rec);
 	}
@@ -326,12 +360,17 @@ static char *
 describe_options(const struct run *r)
 {
 	struct buf b = { 0 };
+	uint64_t valid = EXAMPLE_HASH_START;
 
+	for (size_t i = 0; i < r->n_valid; i++)
+		valid = example_hash(valid, &r->valid[i]);
 	buf_printf(&b, "full %s params=%zu rate=%g schedule=%s warmup=%g steps=%ld batch=%ld batch_tokens=%ld "
-		"pass_tokens=%ld max_tokens=%zu clip=%g weight_decay=%g beta1=%g beta2=%g products=%s valid=%zu/%ld/%ld",
+		"pass_tokens=%ld max_tokens=%zu clip=%g weight_decay=%g beta1=%g beta2=%g products=%s",
 		r->m->c.arch, r->t.p.n, o.rate, o.schedule, o.warmup, o.steps, o.batch, o.batch_tokens, o.pass_tokens,
-		longest(r), o.clip, o.weight_decay, o.beta1, o.beta2, r->t.o.bf16 ? "bf16" : "f32", r->n_valid,
-		o.valid ? o.valid_every : 0, o.patience);
+		longest(r), o.clip, o.weight_decay, o.beta1, o.beta2, r->t.o.bf16 ? "bf16" : "f32");
+	if (o.valid)
+		buf_printf(&b, " valid=%016llx valid_every=%ld patience=%ld", (unsigned long long)valid, o.valid_every,
+			o.patience);
 	return buf_str(&b);
 }
 
@@ -346,8 +385,13 @@ resume(struct run *r)
 		tool_die(&e);
 	for (uint64_t i = 0; i < r->s.records; i++) {
 		struct example x;
-		int status = next_example(r, &x, &e);
+		int status;
 
+		while (wait_input(r) && !stop_signal)
+			save_signal = 0; /* nothing new to save */
+		if (stop_signal)
+			tool_fail("stopped by signal %d before the first new record", (int)stop_signal);
+		status = next_example(r, &x, &e);
 		if (status < 0)
 			tool_die(&e);
 		if (status == 0)
@@ -373,26 +417,48 @@ warmup_steps(void)
 static void
 say_plan(const struct run *r, size_t bytes)
 {
-	tool_warn("all %.2f M parameters of %s, %s products, %.0f MB", (double)config_params(&r->m->c) * 1e-6, o.model,
-		o.products, (double)bytes * 1e-6);
+	tool_warn("training all %.2f M parameters of %s: %ld %s a step, %s products, about %.0f MB of memory",
+		(double)config_params(&r->m->c) * 1e-6, o.model, o.batch_tokens ? o.batch_tokens : o.batch,
+		o.batch_tokens ? "tokens" : "records", o.products, (double)bytes * 1e-6);
 }
 
-/* After some steps: how long all of it will take, where that can be known. */
-static void
-say_time(const struct run *r)
+/* The share of stdin that has been read, where that is a file; else 0. */
+static double
+share_read(void)
 {
-	double seconds = clock_now() - r->start;
-	uint64_t done = r->t.step - r->first_step;
+	struct stat st;
+	off_t at;
 
-	if (done != 10)
+	if (fstat(STDIN_FILENO, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0)
+		return 0;
+	at = lseek(STDIN_FILENO, 0, SEEK_CUR);
+	return at < 0 || at > st.st_size ? 0 : (double)at / (double)st.st_size;
+}
+
+/* After the first steps: how long all of them will take, where that can be known. */
+static void
+say_time(struct run *r)
+{
+	double seconds = clock_now() - r->start, share = share_read(), left = 0;
+	uint64_t done = r->t.step - r->first_step;
+	struct buf b = { 0 };
+
+	if (r->told_time || done < 2 || (done < 10 && seconds < 10) || (o.steps && r->t.step >= (uint64_t)o.steps))
 		return;
+	r->told_time = true;
+	buf_printf(&b, "%.0f tokens/s", (double)(r->s.tokens - r->start_tokens) / seconds);
 	if (o.steps)
-		tool_warn("%.0f tokens/s; about %.0f minutes for the %lld steps left",
-			(double)(r->s.tokens - r->start_tokens) / seconds,
-			seconds / (double)done * (double)((uint64_t)o.steps - r->t.step) / 60,
-			(long long)((uint64_t)o.steps - r->t.step));
+		left = seconds / (double)done * (double)((uint64_t)o.steps - r->t.step);
+	else if (share > r->start_share && share < 1)
+		left = seconds / (share - r->start_share) * (1 - share);
+	if (o.steps || left > 0)
+		buf_printf(&b, left < 90 ? "; about %.0f s left" : left < 5400 ? "; about %.0f minutes left"
+			: "; about %.1f hours left", left < 90 ? left : left < 5400 ? left / 60 : left / 3600);
 	else
-		tool_warn("%.0f tokens/s; until the stream ends", (double)(r->s.tokens - r->start_tokens) / seconds);
+		buf_puts(&b, "; it ends when the records do");
+	progress_clear(&r->progress);
+	tool_warn("%s", buf_str(&b));
+	buf_release(&b);
 }
 
 /* One step on the batch. True when training is over. */
@@ -409,15 +475,16 @@ step(struct run *r)
 		kind++;
 	rate = schedule_rate(kind, o.rate, r->t.step + 1, warmup_steps(), (size_t)o.steps);
 	if (trainer_step(&r->t, r->batch, r->n, rate, &s, &e) < 0)
-		tool_die(&e);
+		die(r, &e);
 	for (size_t i = 0; i < r->n; i++)
 		r->s.hash = example_hash(r->s.hash, &r->batch[i]);
-	r->loss = s.loss;
+	r->s.loss = s.loss;
 	r->s.records += r->n;
 	r->s.tokens += s.tokens;
 	batch_clear(r);
 	log_step(r, &s, rate, clock_now() - before);
 	say_time(r);
+	progress_add(&r->progress, 1);
 	if (o.valid && r->t.step % (uint64_t)o.valid_every == 0 && validate(r))
 		return true;
 	if (o.save_every && r->t.step % (uint64_t)o.save_every == 0)
@@ -432,15 +499,19 @@ train(struct run *r)
 	bool over = o.steps && r->t.step >= (uint64_t)o.steps;
 
 	r->start = clock_now();
+	r->start_share = share_read();
 	r->first_step = r->t.step;
 	r->start_tokens = r->s.tokens;
+	progress_init(&r->progress, "steps", over || !o.steps ? 0 : (size_t)((uint64_t)o.steps - r->t.step));
+	r->progress.on = r->progress.on && !isatty(STDOUT_FILENO); /* the log is progress enough */
 	while (!over) {
 		int status = fill(r, &e);
 
 		if (status < 0)
-			tool_die(&e);
+			die(r, &e);
 		if (save_signal || stop_signal) {
 			save(r);
+			progress_clear(&r->progress);
 			tool_warn("step %llu saved in %s", (unsigned long long)r->t.step, r->checkpoint);
 			if (stop_signal)
 				tool_fail("stopped by signal %d; go on with --resume and the same stream", (int)stop_signal);
@@ -455,14 +526,18 @@ train(struct run *r)
 		tool_fail("stdin: no records to train on");
 	if (o.valid && r->t.step % (uint64_t)o.valid_every != 0)
 		validate(r);
-	if (!o.valid)
-		write_model(r, r->loss);
+	progress_end(&r->progress);
+	if (r->skipped += stream_skipped(r->in))
+		tool_warn("%zu bad records skipped", r->skipped);
+	write_model(r);
 	unlink(r->checkpoint); /* the model stands: nothing to resume */
 }
 
 static void
 release(struct run *r)
 {
+	struct pool *pool = r->t.pool;
+
 	batch_clear(r);
 	free(r->batch);
 	if (r->have_held)
@@ -470,9 +545,8 @@ release(struct run *r)
 	for (size_t i = 0; i < r->n_valid; i++)
 		example_release(&r->valid[i]);
 	free(r->valid);
+	free(r->s.best_weights);
 	stream_free(r->in);
-	struct pool *pool = r->t.pool;
-
 	trainer_release(&r->t); /* its scratch is per thread of the pool */
 	pool_free(pool);
 	model_free(r->m);
@@ -480,12 +554,30 @@ release(struct run *r)
 	free(r->options);
 }
 
+/* Better now than after hours: can both files be written, and is nothing there that a run would destroy? */
+static void
+check_files(struct run *r)
+{
+	struct buf path = { 0 };
+	struct err e;
+
+	buf_puts(&path, o.checkpoint ? o.checkpoint : o.out);
+	if (!o.checkpoint)
+		buf_puts(&path, ".checkpoint");
+	r->checkpoint = buf_str(&path);
+	if (file_out_check(o.out, &e) < 0 || file_out_check(r->checkpoint, &e) < 0)
+		tool_die(&e);
+	if (!o.resume && access(r->checkpoint, F_OK) == 0)
+		tool_fail("%s is of a run that did not end: --resume goes on from it, removing it begins anew",
+			r->checkpoint);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct run r = { .s = { .hash = EXAMPLE_HASH_START, .best = INFINITY } };
 	struct trainer_opts to;
-	struct buf path = { 0 };
+	size_t bytes;
 	struct err e;
 
 	tool_init(&tool, &argc, &argv);
@@ -495,6 +587,8 @@ main(int argc, char **argv)
 		tool_usage("%s is needed", o.model ? "-o FILE" : "-m MODEL");
 	if (!o.steps && (strcmp(o.schedule, "constant") != 0 || (o.warmup > 0 && o.warmup < 1)))
 		tool_usage("%s needs --steps", o.warmup > 0 && o.warmup < 1 ? "a share of warm-up" : o.schedule);
+	if (!o.dry_run)
+		check_files(&r);
 	r.m = model_open(o.model, &e);
 	if (!r.m)
 		tool_die(&e);
@@ -504,21 +598,21 @@ main(int argc, char **argv)
 		tool_fail("no bf16 products here (%s): use --products f32", gemm_backend());
 	to = (struct trainer_opts){ o.beta1, o.beta2, 1e-8, o.weight_decay, o.clip, (size_t)o.pass_tokens,
 		strcmp(o.products, "bf16") == 0 };
-	say_plan(&r, trainer_bytes(&r.m->c, &to));
+	bytes = trainer_bytes(&r.m->c, &to) + (o.valid ? config_params(&r.m->c) * sizeof *r.s.best_weights : 0);
+	say_plan(&r, bytes);
 	if (o.dry_run) {
 		model_free(r.m);
 		return tool_finish();
 	}
-	if (o.checkpoint)
-		buf_puts(&path, o.checkpoint);
-	else
-		buf_printf(&path, "%s.checkpoint", o.out);
-	r.checkpoint = buf_str(&path);
 	r.in = stream_open(&o.stream, stdin, stdout, "stdin", &e);
 	if (!r.in || trainer_init(&r.t, r.m, &to, pool_new((int)o.threads), &e) < 0)
 		tool_die(&e);
-	if (o.valid)
+	if (o.valid) {
 		read_valid(&r);
+		r.s.best_weights = mem_try(r.t.p.n, sizeof *r.s.best_weights);
+		if (!r.s.best_weights)
+			mem_out();
+	}
 	r.options = describe_options(&r);
 	catch_signals();
 	if (o.resume && access(r.checkpoint, F_OK) == 0)

@@ -65,6 +65,21 @@ file_out_open(struct file_out *o, const char *path, unsigned mode, struct err *e
 	return 0;
 }
 
+int
+file_out_check(const char *path, struct err *e)
+{
+	struct file_out o;
+	struct stat st;
+
+	/* Opening a pipe and closing it again would be the end of the file for who reads it. */
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
+		return access(path, W_OK) == 0 ? 0 : err_set(e, "cannot write %s: %s", path, strerror(errno));
+	if (file_out_open(&o, path, 0, e) < 0)
+		return -1;
+	file_out_abort(&o);
+	return 0;
+}
+
 /* A rename lasts once its folder is on disk. Best effort: some file systems know no such thing. */
 static void
 sync_folder(const char *path)

@@ -43,9 +43,15 @@ progress_add(struct progress *p, size_t n)
 }
 
 void
-progress_end(struct progress *p)
+progress_clear(struct progress *p)
 {
 	if (p->on && p->shown > p->start)
 		fputs("\r\033[K", stderr);
+}
+
+void
+progress_end(struct progress *p)
+{
+	progress_clear(p);
 	p->on = 0;
 }

@@ -14,6 +14,8 @@ struct progress {
 
 void progress_init(struct progress *p, const char *what, size_t total);
 void progress_add(struct progress *p, size_t n);
+/* Erase it, so that something else can be printed; the next progress_add shows it again. */
+void progress_clear(struct progress *p);
 void progress_end(struct progress *p);
 /* Seconds of the monotonic clock. */
 double clock_now(void);

@@ -6,66 +6,105 @@
 #include "model/gguf.h"
 #include "tensor/types.h"
 
-static const char *const names[] = { "train.weights", "train.moment1", "train.moment2" };
+static const char *const names[] = { "train.weights", "train.moment1", "train.moment2", "train.best" };
+
+static const char *const keys[] = { "train.step", "train.records", "train.hash", "train.tokens", "train.loss_bits",
+	"train.best_bits", "train.best_step", "train.best_tokens", "train.bad" };
+
+enum { N_KEYS = sizeof keys / sizeof *keys };
+
+static uint64_t
+bits(double x)
+{
+	uint64_t u;
+
+	memcpy(&u, &x, sizeof u);
+	return u;
+}
+
+static double
+real(uint64_t u)
+{
+	double x;
+
+	memcpy(&x, &u, sizeof x);
+	return x;
+}
 
 int
 checkpoint_save(const char *path, const struct trainer *t, const struct progress_state *s, const char *options,
 	struct err *e)
 {
 	struct gguf_out *o = gguf_out_new();
-	const float *data[] = { t->p.w, t->p.m, t->p.v };
-	uint64_t n = t->p.n, best;
+	const float *data[] = { t->p.w, t->p.m, t->p.v, s->best_weights };
+	/* readers take signed numbers, so the hash loses a bit */
+	const uint64_t values[N_KEYS] = { t->step, s->records, s->hash >> 1, s->tokens, bits(s->loss), bits(s->best),
+		s->best_step, s->best_tokens, s->bad };
+	uint64_t n = t->p.n;
 	int status;
 
-	memcpy(&best, &s->best, sizeof best);
 	gguf_put_str(o, "general.architecture", "sr-checkpoint", strlen("sr-checkpoint"));
 	gguf_put_str(o, "train.options", options, strlen(options));
-	gguf_put_u64(o, "train.step", t->step);
-	gguf_put_u64(o, "train.records", s->records);
-	gguf_put_u64(o, "train.hash", s->hash >> 1); /* readers take signed numbers */
-	gguf_put_u64(o, "train.best_bits", best);
-	gguf_put_u64(o, "train.bad", s->bad);
-	gguf_put_u64(o, "train.tokens", s->tokens);
-	for (size_t i = 0; i < 3; i++)
-		gguf_put_tensor(o, names[i], TYPE_F32, 1, &n, data[i]);
+	for (size_t i = 0; i < N_KEYS; i++)
+		gguf_put_u64(o, keys[i], values[i]);
+	for (size_t i = 0; i < 4; i++)
+		if (data[i])
+			gguf_put_tensor(o, names[i], TYPE_F32, 1, &n, data[i]);
 	status = gguf_save(o, path, e);
 	gguf_out_free(o);
 	return status;
 }
 
+/* Name the first of the options (words, parted by blanks) that is not the same. */
+static int
+check_options(const char *was, size_t len, const char *options, struct err *e)
+{
+	size_t n = strlen(options), at = 0, was_len, is_len;
+
+	while (at < len && at < n && was[at] == options[at])
+		at++;
+	if (at == len && at == n)
+		return 0;
+	if ((at == len && options[at] == ' ') || (at == n && was[at] == ' '))
+		at++; /* one has more words */
+	else
+		while (at > 0 && options[at - 1] != ' ')
+			at--;
+	for (was_len = 0; at + was_len < len && was[at + was_len] != ' ' && was_len < 200;)
+		was_len++;
+	is_len = at < n ? strcspn(options + at, " ") : 0;
+	return err_set(e, "made with %.*s, not %.*s: resume with the same options", (int)(was_len ? was_len : 7),
+		was_len ? was + at : "nothing", (int)(is_len ? is_len : 7), is_len ? options + at : "nothing");
+}
+
 static int
 load(struct gguf *g, struct trainer *t, struct progress_state *s, const char *options, struct err *e)
 {
-	float *data[] = { t->p.w, t->p.m, t->p.v };
-	const char *keys[] = { "train.step", "train.records", "train.hash", "train.best_bits", "train.bad",
-		"train.tokens" };
-	uint64_t values[6];
+	float *data[] = { t->p.w, t->p.m, t->p.v, s->best_weights };
+	int64_t v[N_KEYS];
 	const char *was;
 	size_t len;
 
 	was = gguf_str(g, "train.options", &len);
 	if (!was)
 		return err_set(e, "not a checkpoint of sr-train-step");
-	if (len != strlen(options) || memcmp(was, options, len) != 0)
-		return err_set(e, "made with other options (%.*s): resume with those", (int)(len < 300 ? len : 300),
-			was);
-	for (size_t i = 0; i < 6; i++) {
-		int64_t v;
-
-		if (!gguf_int(g, keys[i], &v))
+	if (check_options(was, len, options, e) < 0)
+		return -1;
+	for (size_t i = 0; i < N_KEYS; i++)
+		if (!gguf_int(g, keys[i], &v[i]))
 			return err_set(e, "%s is missing", keys[i]);
-		values[i] = (uint64_t)v;
-	}
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		const struct gguf_tensor *x = gguf_tensor(g, names[i]);
 
+		if (!data[i])
+			continue;
 		if (!x || x->type != TYPE_F32 || x->bytes != t->p.n * sizeof(float))
 			return err_set(e, "%s does not fit this model", names[i]);
 		memcpy(data[i], x->data, x->bytes);
 	}
-	t->step = values[0];
-	*s = (struct progress_state){ values[1], values[2] << 1, 0, values[4], values[5] };
-	memcpy(&s->best, &values[3], sizeof s->best);
+	t->step = (uint64_t)v[0];
+	*s = (struct progress_state){ (uint64_t)v[1], (uint64_t)v[2] << 1, (uint64_t)v[3], real((uint64_t)v[4]),
+		real((uint64_t)v[5]), (uint64_t)v[6], (uint64_t)v[7], (uint64_t)v[8], s->best_weights };
 	params_refresh(&t->p, t->pool);
 	return 0;
 }

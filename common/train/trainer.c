@@ -10,7 +10,7 @@ size_t
 trainer_bytes(const struct config *c, const struct trainer_opts *o)
 {
 	return params_bytes(c, o->bf16) + tape_bytes(c, o->pass_tokens) + backward_bytes(c, o->pass_tokens)
-		+ o->pass_tokens * (2 * c->n_embd * sizeof(float) + sizeof(double));
+		+ o->pass_tokens * ((4 * c->n_embd + c->n_ff) * sizeof(float) + sizeof(double));
 }
 
 int
@@ -130,7 +130,7 @@ trainer_step(struct trainer *t, const struct example *x, size_t n, double rate, 
 	s->loss = sum / (double)s->targets;
 	s->grad_norm = params_grad_norm(&t->p, t->pool);
 	if (!isfinite(s->loss) || !isfinite(s->grad_norm))
-		return err_set(e, "step %llu: the loss is %g and the gradient norm %g: not updated; lower --lr",
+		return err_set(e, "step %llu: the loss is %g and the gradient norm %g: not updated; try a lower rate",
 			(unsigned long long)t->step + 1, s->loss, s->grad_norm);
 	t->step++;
 	if (t->o.clip > 0 && s->grad_norm > t->o.clip)

@@ -38,7 +38,7 @@ struct step_stats {
 
 int trainer_init(struct trainer *t, const struct model *m, const struct trainer_opts *o, struct pool *pool, struct err *e);
 void trainer_release(struct trainer *t);
-/* Bytes that trainer_init takes. */
+/* Bytes that trainer_init and the passes take. */
 size_t trainer_bytes(const struct config *c, const struct trainer_opts *o);
 /* Loss and gradients, added to what stands there, each target weighted by `scale`. loss_sum in nats. */
 int trainer_gradients(struct trainer *t, const struct example *x, size_t n, float scale, double *loss_sum, struct err *e);
