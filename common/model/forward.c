@@ -98,7 +98,7 @@ kv_copy(const struct model *m, struct kv *dst, const struct kv *src, size_t n, s
 	dst->n = 0;
 	if (kv_grow(&m->c, dst, n, e) < 0)
 		return -1;
-	for (size_t l = 0; l < m->c.n_layer; l++) {
+	for (size_t l = 0; l < m->c.n_layer && n > 0; l++) {
 		memcpy(dst->k + l * dst->cap * width, src->k + l * src->cap * width, n * width * sizeof *dst->k);
 		memcpy(dst->v + l * dst->cap * width, src->v + l * src->cap * width, n * width * sizeof *dst->v);
 	}
