@@ -19,7 +19,7 @@ machine()
 	mkdir "$TMP/bin"
 	: > "$TMP/asked"
 	for name in bash env cat true; do
-		ln -s "$(command -v $name)" "$TMP/bin/$name"
+		ln -s "$(type -P $name)" "$TMP/bin/$name"
 	done
 	for name in make pkg-config jq mandoc; do
 		play $name

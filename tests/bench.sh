@@ -1,0 +1,101 @@
+#!/bin/bash
+# Measure a build: tests/bench.sh BUILD. Tab-separated: what, how much, in which unit, the least (or most) it should
+# be, and whether it is. Every figure is the median of several runs; the model is loaded anew in each. SR_MODEL names
+# another model than the embedded one. Exit 1 when a floor is missed. Close other programs first.
+set -eu -o pipefail
+
+cd "$(dirname "$0")/.."
+export PATH="${1:?BUILD folder}/bin:$PATH" LC_ALL=C.UTF-8
+export SR_MODEL=${SR_MODEL-data/models/sr.gguf}
+[ -r "$SR_MODEL" ] || { echo "bench: no model at $SR_MODEL" >&2; exit 1; }
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+missed=0
+
+# seconds N COMMAND...: the median duration of N runs on $in.
+in=/dev/null
+seconds()
+{
+	local n=$1 i start
+
+	shift
+	for ((i = 0; i < n; i++)); do
+		start=$EPOCHREALTIME
+		"$@" < "$in" > "$work/out" 2> "$work/err" || { cat "$work/err" >&2; return 1; }
+		awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.6f\n", b - a }'
+	done | sort -n | sed -n "$((n / 2 + 1))p"
+}
+
+# row WHAT VALUE UNIT [at-least|at-most BAR]
+row()
+{
+	local verdict=
+
+	if [ $# -gt 3 ]; then
+		verdict=$(awk -v v="$2" -v b="$5" -v how="$4" \
+			'BEGIN { print (how == "at-least" ? v >= b : v <= b) ? "ok" : "MISSED" }')
+		[ "$verdict" = ok ] || missed=1
+	fi
+	printf '%s\t%.4g\t%s\t%s\t%s\n' "$1" "$2" "$3" "${4+$4 $5}" "$verdict"
+}
+
+# per AMOUNT SECONDS
+per()
+{
+	awk -v n="$1" -v s="$2" 'BEGIN { print n / s }'
+}
+
+# Lines of a log, all different, of 80 characters each.
+log_lines()
+{
+	awk -v n="$1" 'BEGIN {
+		split("login worker mailer billing search backup cache gateway", part, " ")
+		split("request served from the nearest region in time|connection to the database was opened again|" \
+			"file written and handed over to the archive|timeout while waiting for the next free slot|" \
+			"user changed the address of the invoice|retry after the upstream closed the stream|" \
+			"job finished and the queue is empty now|certificate renewed and loaded by the proxy", text, "|")
+		for (i = 0; i < n; i++) {
+			line = sprintf("%02d:%02d:%02d %s[%d] %s", i / 60 % 24, i % 60, i * 7 % 60, part[i * 5 % 8 + 1],
+				1000 + i, text[i * 3 % 8 + 1])
+			while (length(line) < 80)
+				line = line substr(" after " i * i " ms, nothing else to report here", 1, 80 - length(line))
+			print substr(line, 1, 80)
+		}
+	}'
+}
+
+printf 'what\tvalue\tunit\tfloor\tverdict\n'
+
+row 'sr-debias: start' "$(seconds 11 sr-debias)" s at-most 0.1
+echo 'Thank you, the second parcel came today.' > "$work/one"
+in=$work/one
+row 'sr-debias: one benign line' "$(seconds 5 sr-debias)" s
+
+n=1000
+log_lines $n > "$work/log"
+[ "$(sort -u "$work/log" | grep -cE '^.{80}$')" -eq $n ]
+in=$work/log
+time=$(seconds 3 sr-debias -v)
+sed 's/^sr-debias: /# /' "$work/err"
+row 'sr-debias: benign log lines of 80 characters' "$(per $n "$time")" lines/s at-least 200
+
+# Unsafe texts as people write them.
+sr-prompt -i csv < data/pairs.csv |
+	jq -r 'select(.label == "unsafe" and .split == "test") | .text' > "$work/unsafe"
+in=$work/unsafe
+time=$(seconds 3 sr-debias -v)
+sed 's/^sr-debias: /# /' "$work/err"
+row 'sr-debias: unsafe lines' "$(per "$(wc -l < "$in")" "$time")" lines/s
+
+sr-prompt -i lines < "$work/unsafe" | head -n 64 > "$work/prompts"
+in=$work/prompts
+for batch in 1 32; do
+	time=$(seconds 3 sr-generate --ignore-eos --max-tokens 64 --batch $batch)
+	row "sr-generate: new tokens, $batch at once" "$(per $((64 * 64)) "$time")" tokens/s
+done
+
+in=$work/log
+time=$(seconds 3 sr-score-bias loglik -i lines)
+row 'sr-score-bias loglik: tokens' "$(per "$(tail -n 1 "$work/out" | jq .tokens)" "$time")" tokens/s
+
+exit $missed
