@@ -125,8 +125,8 @@ naive_place(const struct config *c, const char *name)
 static void
 layer_pass(const struct config *c, const real *w, size_t layer, size_t n, real *x)
 {
-	static const char *const parts[] = { "attn_norm", "attn_q", "attn_k", "attn_v", "attn_output", "ffn_norm", "ffn_gate",
-		"ffn_up", "ffn_down" };
+	static const char *const parts[] = { "attn_norm", "attn_q", "attn_k", "attn_v",
+		"attn_output", "ffn_norm", "ffn_gate", "ffn_up", "ffn_down" };
 	const real *p[9], *attn_norm, *wq, *wk, *wv, *wo, *ffn_norm, *wgate, *wup, *wdown;
 	size_t width = c->n_embd, hd = c->head_dim, heads = c->n_head * hd, kv = c->n_head_kv * hd;
 	real *norm = mem_alloc(n * width, sizeof *norm), *add = mem_alloc(n * width, sizeof *add);
@@ -156,9 +156,11 @@ layer_pass(const struct config *c, const real *w, size_t layer, size_t n, real *
 			naive_rope(k + i * kv + h * hd, c->rope_dim, i, c->rope_base);
 	}
 	for (size_t h = 0; h < c->n_head; h++) {
-		size_t shared = h * c->n_head_kv / c->n_head; /* the key and value head of its group */
+		size_t shared =
+			h * c->n_head_kv / c->n_head; /* the key and value head of its group */
 
-		naive_attention(q + h * hd, k + shared * hd, v + shared * hd, n, hd, heads, kv, att + h * hd);
+		naive_attention(q + h * hd, k + shared * hd, v + shared * hd, n, hd, heads, kv,
+			att + h * hd);
 	}
 	naive_product(att, wo, n, width, heads, add);
 	for (size_t i = 0; i < n * width; i++)
@@ -182,7 +184,8 @@ layer_pass(const struct config *c, const real *w, size_t layer, size_t n, real *
 void
 naive_hidden(const struct config *c, const real *w, const int *ids, size_t n, real *hidden)
 {
-	const real *embed = w + naive_place(c, "token_embd"), *norm = w + naive_place(c, "output_norm");
+	const real *embed = w + naive_place(c, "token_embd"),
+		   *norm = w + naive_place(c, "output_norm");
 	size_t width = c->n_embd;
 
 	for (size_t i = 0; i < n; i++)
@@ -196,7 +199,8 @@ naive_hidden(const struct config *c, const real *w, const int *ids, size_t n, re
 void
 naive_logits(const struct config *c, const real *w, const real *hidden, size_t n, real *logits)
 {
-	naive_product(hidden, w + naive_place(c, c->tied ? "token_embd" : "output"), n, c->n_vocab, c->n_embd, logits);
+	naive_product(hidden, w + naive_place(c, c->tied ? "token_embd" : "output"), n, c->n_vocab,
+		c->n_embd, logits);
 }
 
 real
@@ -210,7 +214,8 @@ naive_loss(const struct config *c, const real *w, const int *ids, size_t n, size
 	naive_hidden(c, w, ids, n - 1, hidden);
 	naive_logits(c, w, hidden + (loss_from - 1) * c->n_embd, targets, logits);
 	for (size_t i = 0; i < targets; i++)
-		loss += naive_cross_entropy(logits + i * c->n_vocab, c->n_vocab, (size_t)ids[loss_from + i]);
+		loss += naive_cross_entropy(
+			logits + i * c->n_vocab, c->n_vocab, (size_t)ids[loss_from + i]);
 	free(hidden);
 	free(logits);
 	return loss;
@@ -295,7 +300,8 @@ random_weights(const struct config *c, uint64_t seed)
 	if (!w)
 		mem_out();
 	for (size_t i = 0; config_tensor(c, i, &s); i++) {
-		random_floats(at, s.rows * s.cols, s.rows == 1 ? 0.2f : 1 / sqrtf((float)s.cols), seed + i);
+		random_floats(at, s.rows * s.cols, s.rows == 1 ? 0.2f : 1 / sqrtf((float)s.cols),
+			seed + i);
 		for (size_t j = 0; s.rows == 1 && j < s.cols; j++)
 			at[j] += 1;
 		at += s.rows * s.cols;

@@ -1,6 +1,6 @@
-/* The reference: a Llama's forward pass and its cross-entropy (Touvron et al. 2023) as the papers write them, in
- * plain loops and in double. It is slow and hides nothing; everything fast in common/ is tested against it, and
- * every gradient against its finite differences.
+/* The reference: a Llama's forward pass and its cross-entropy (Touvron et al. 2023) as the papers
+ * write them, in plain loops and in double. It is slow and hides nothing; everything fast in
+ * common/ is tested against it, and every gradient against its finite differences.
  *
  * Matrices are row-major; a weight has one row per output: y (M,N) = x (M,K) · wᵀ, w (N,K). */
 #ifndef TESTS_NAIVE_H
@@ -16,7 +16,8 @@ typedef double real;
 void naive_product(const real *x, const real *w, size_t m, size_t n, size_t k, real *y);
 /* out (n) = x / sqrt(mean(x²) + eps) * w. Zhang and Sennrich 2019 */
 void naive_rmsnorm(const real *x, const real *w, size_t n, real eps, real *out);
-/* Turn the pairs (x[0],x[1]), (x[2],x[3]), ... of x (n) by pos * base^(-2i/n), i the pair. Su et al. 2021 */
+/* Turn the pairs (x[0],x[1]), (x[2],x[3]), ... of x (n) by pos * base^(-2i/n), i the pair. Su et
+ * al. 2021 */
 void naive_rope(real *x, size_t n, size_t pos, real base);
 /* x (n) = exp(x) / sum(exp(x)) */
 void naive_softmax(real *x, size_t n);
@@ -24,21 +25,23 @@ void naive_softmax(real *x, size_t n);
 real naive_logsumexp(const real *x, size_t n);
 /* out (n) = gate / (1 + exp(-gate)) * up. Shazeer 2020 */
 void naive_swiglu(const real *gate, const real *up, size_t n, real *out);
-/* One head: each of n queries sees the keys up to its own: out = softmax(q · kᵀ / sqrt(hd)) · v. Row i of q and out
- * begins at i * q_stride, of k and v at i * kv_stride. */
-void naive_attention(const real *q, const real *k, const real *v, size_t n, size_t hd, size_t q_stride,
-	size_t kv_stride, real *out);
+/* One head: each of n queries sees the keys up to its own: out = softmax(q · kᵀ / sqrt(hd)) · v.
+ * Row i of q and out begins at i * q_stride, of k and v at i * kv_stride. */
+void naive_attention(const real *q, const real *k, const real *v, size_t n, size_t hd,
+	size_t q_stride, size_t kv_stride, real *out);
 /* -log p(target), p the softmax of logits (n) */
 real naive_cross_entropy(const real *logits, size_t n, size_t target);
 
-/* A whole model. Its weights `w` are one array, tensor behind tensor in the order of config_tensor. */
+/* A whole model. Its weights `w` are one array, tensor behind tensor in the order of config_tensor.
+ */
 
 /* The place of a tensor in such an array; `name` without ".weight", such as "blk.1.attn_q". */
 size_t naive_place(const struct config *c, const char *name);
 /* Hidden states (n, C) of the tokens ids (n) after the last norm. */
 void naive_hidden(const struct config *c, const real *w, const int *ids, size_t n, real *hidden);
 /* logits (n, V) of hidden states */
-void naive_logits(const struct config *c, const real *w, const real *hidden, size_t n, real *logits);
+void naive_logits(
+	const struct config *c, const real *w, const real *hidden, size_t n, real *logits);
 /* The sum of -log p(ids[i] | ids[0..i-1]) over i = loss_from .. n-1. */
 real naive_loss(const struct config *c, const real *w, const int *ids, size_t n, size_t loss_from);
 
@@ -51,12 +54,14 @@ real naive_slope(real (*f)(void *arg), void *arg, real *x);
 void random_floats(float *x, size_t n, float deviation, uint64_t seed);
 /* The same numbers as reals, and as floats: free() them. */
 real *reals(const float *x, size_t n);
-/* The largest |got - want|, as a share of the largest |want| (or as it is, where all of `want` is 0). NaN when
- * anything is. */
+/* The largest |got - want|, as a share of the largest |want| (or as it is, where all of `want` is
+ * 0). NaN when anything is. */
 real distance(const float *got, const real *want, size_t n);
-/* A model whose weights are matrices in F32 that lie in w, as naive_* take them. Undo with free(m->layers). */
+/* A model whose weights are matrices in F32 that lie in w, as naive_* take them. Undo with
+ * free(m->layers). */
 void bind_model(struct model *m, const struct config *c, const float *w);
-/* Random weights to test with: matrices that leave the residual stream at about its size, norms around 1; free() */
+/* Random weights to test with: matrices that leave the residual stream at about its size, norms
+ * around 1; free() */
 float *random_weights(const struct config *c, uint64_t seed);
 
 #endif

@@ -1,9 +1,10 @@
 /* Every backward function against finite differences of the naive reference in double.
  *
- * A gradient is proven along every number where there are few, and along one random direction per tensor where there
- * are many: the slope of the loss along d must be the gradient's product with d.
+ * A gradient is proven along every number where there are few, and along one random direction per
+ * tensor where there are many: the slope of the loss along d must be the gradient's product with d.
  *
- * Differences are taken with steps of 1e-5 in double: wrong by about 1e-10, which is nothing beside f32's rounding. */
+ * Differences are taken with steps of 1e-5 in double: wrong by about 1e-10, which is nothing beside
+ * f32's rounding. */
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
@@ -18,7 +19,8 @@
 
 #define N(a) ((int)(sizeof(a) / sizeof *(a)))
 
-/* f32 rounds by 6e-8; through sums of hundreds of terms some 1e-6 of the largest element is seen. */
+/* f32 rounds by 6e-8; through sums of hundreds of terms some 1e-6 of the largest element is seen.
+ */
 static const real tolerance = 1e-5;
 
 static void
@@ -219,7 +221,8 @@ moved(void *arg)
 
 /* The gradient's product with a random direction is the loss's slope along it. */
 static void
-slope_is(const char *what, real (*f)(void *), void *arg, real *x, const float *gradient, size_t n, real most)
+slope_is(const char *what, real (*f)(void *), void *arg, real *x, const float *gradient, size_t n,
+	real most)
 {
 	float *d = mem_alloc(n, sizeof *d);
 	struct along a = { f, arg, x, NULL, NULL, 0, n };
@@ -236,8 +239,9 @@ slope_is(const char *what, real (*f)(void *), void *arg, real *x, const float *g
 		sizes_of += (real)gradient[i] * (real)gradient[i];
 	}
 	/* the product of a gradient g with n normal numbers is about |g| */
-	ck_assert_msg(fabs(got - want) <= most * sqrt(sizes_of), "%s: the slope is %g, the gradient's is %g, |g| is %g",
-		what, want, got, sqrt(sizes_of));
+	ck_assert_msg(fabs(got - want) <= most * sqrt(sizes_of),
+		"%s: the slope is %g, the gradient's is %g, |g| is %g", what, want, got,
+		sqrt(sizes_of));
 	free(d);
 	free(a.d);
 	free(a.was);
@@ -282,7 +286,8 @@ START_TEST(attention)
 			float *got;
 			real *x;
 			size_t len;
-		} parts[] = { { "dq", dq, a.q, n_q }, { "dk", dk, a.k, n_kv }, { "dv", dv, a.v, n_kv } };
+		} parts[] = { { "dq", dq, a.q, n_q }, { "dk", dk, a.k, n_kv },
+			{ "dv", dv, a.v, n_kv } };
 
 		for (int p = 0; p < N(parts); p++) {
 			real *want = slopes(attention_loss, &a, parts[p].x, parts[p].len);
@@ -302,7 +307,8 @@ START_TEST(attention)
 }
 END_TEST
 
-/* Models: grouped heads, a part of each head that does not turn, a head of its own or the embedding's. */
+/* Models: grouped heads, a part of each head that does not turn, a head of its own or the
+ * embedding's. */
 static const struct config small[] = {
 	{ "llama", 2, 8, 4, 2, 6, 10, 11, 64, 6, 10000, 1e-5f, true },
 	{ "llama", 2, 8, 4, 2, 6, 10, 11, 64, 6, 10000, 1e-5f, false },
@@ -313,13 +319,14 @@ static const struct config larger[] = {
 	{ "llama", 2, 40, 4, 2, 12, 72, 90, 512, 12, 10000, 1e-5f, false },
 };
 
-/* Examples: lengths and where the loss begins. Those of `long_ones` cross each block that the code works in: 32 and 256
- * tokens of a pass, 64 queries, 512 targets. */
+/* Examples: lengths and where the loss begins. Those of `long_ones` cross each block that the code
+ * works in: 32 and 256 tokens of a pass, 64 queries, 512 targets. */
 struct shape {
 	size_t n, loss_from;
 };
 static const struct shape short_ones[] = { { 9, 1 }, { 2, 1 }, { 8, 5 }, { 5, 4 }, { 12, 2 } };
-static const struct shape long_ones[] = { { 290, 1 }, { 2, 1 }, { 66, 20 }, { 65, 1 }, { 220, 3 }, { 33, 32 } };
+static const struct shape long_ones[] = { { 290, 1 }, { 2, 1 }, { 66, 20 }, { 65, 1 }, { 220, 3 },
+	{ 33, 32 } };
 
 struct task {
 	const struct config *c;
@@ -334,10 +341,13 @@ struct task {
 };
 
 static struct task *
-set(const struct config *c, const struct shape *shapes, size_t n, size_t pass_tokens, bool bf16, int threads)
+set(const struct config *c, const struct shape *shapes, size_t n, size_t pass_tokens, bool bf16,
+	int threads)
 {
 	struct task *k = mem_alloc(1, sizeof *k);
-	struct trainer_opts o = { .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .pass_tokens = pass_tokens, .bf16 = bf16 };
+	struct trainer_opts o = {
+		.beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .pass_tokens = pass_tokens, .bf16 = bf16
+	};
 	struct rng r;
 
 	k->c = c;
@@ -348,7 +358,8 @@ set(const struct config *c, const struct shape *shapes, size_t n, size_t pass_to
 	k->n = n;
 	rng_seed(&r, n);
 	for (size_t i = 0; i < n; i++) {
-		k->x[i] = (struct example){ mem_alloc(shapes[i].n, sizeof(int)), shapes[i].n, shapes[i].loss_from };
+		k->x[i] = (struct example){ mem_alloc(shapes[i].n, sizeof(int)), shapes[i].n,
+			shapes[i].loss_from };
 		for (size_t j = 0; j < shapes[i].n; j++)
 			k->x[i].ids[j] = (int)rng_below(&r, c->n_vocab);
 	}
@@ -377,7 +388,8 @@ static const float scale = 0.125f;
 static void
 gradients(struct task *k)
 {
-	ck_assert_msg(trainer_gradients(&k->t, k->x, k->n, scale, &k->loss, &k->e) == 0, "%s", k->e.msg);
+	ck_assert_msg(
+		trainer_gradients(&k->t, k->x, k->n, scale, &k->loss, &k->e) == 0, "%s", k->e.msg);
 }
 
 static real
@@ -445,7 +457,8 @@ START_TEST(all_tensors)
 }
 END_TEST
 
-/* Cross-entropy with the product before it: a loss of hidden states (n, C) and of the head (V, C). */
+/* Cross-entropy with the product before it: a loss of hidden states (n, C) and of the head (V, C).
+ */
 struct heading {
 	const struct config *c;
 	real *hidden, *head, *logits;
@@ -461,7 +474,8 @@ heading_loss(void *arg)
 
 	naive_product(h->hidden, h->head, h->n, h->c->n_vocab, h->c->n_embd, h->logits);
 	for (size_t i = 0; i < h->n; i++)
-		loss += naive_cross_entropy(h->logits + i * h->c->n_vocab, h->c->n_vocab, (size_t)h->targets[i]);
+		loss += naive_cross_entropy(
+			h->logits + i * h->c->n_vocab, h->c->n_vocab, (size_t)h->targets[i]);
 	return scale * loss;
 }
 
@@ -470,7 +484,8 @@ START_TEST(cross_entropy)
 	static const size_t counts[] = { 1, 33, 512, 600 };
 	struct task *k = set(&larger[1], long_ones, N(long_ones), 700, false, 2);
 	size_t n = counts[_i], width = k->c->n_embd, vocab = k->c->n_vocab;
-	float *hidden = mem_alloc(n * width, sizeof *hidden), *dhidden = mem_alloc(n * width, sizeof *dhidden);
+	float *hidden = mem_alloc(n * width, sizeof *hidden),
+	      *dhidden = mem_alloc(n * width, sizeof *dhidden);
 	int *targets = mem_alloc(n, sizeof *targets);
 	double *loss = mem_alloc(n, sizeof *loss), sum = 0;
 	struct heading h = { k->c, NULL, NULL, mem_alloc(n * vocab, sizeof *h.logits), targets, n };
@@ -485,7 +500,8 @@ START_TEST(cross_entropy)
 		sum += loss[i];
 	ck_assert_double_le(fabs(scale * sum / heading_loss(&h) - 1), tolerance);
 	slope_is("dhidden", heading_loss, &h, h.hidden, dhidden, n * width, tolerance);
-	slope_is("dhead", heading_loss, &h, h.head, k->t.p.grad.head.data, vocab * width, tolerance);
+	slope_is(
+		"dhead", heading_loss, &h, h.head, k->t.p.grad.head.data, vocab * width, tolerance);
 	free(hidden);
 	free(dhidden);
 	free(targets);
@@ -527,8 +543,9 @@ START_TEST(threads)
 }
 END_TEST
 
-/* bf16 keeps 8 bits, so each product's inputs are wrong by up to 1/256, and a gradient behind several products by some
- * of that, more where the sums are short: compared with f32's, tensor by tensor, |g16 - g32| / |g32|. */
+/* bf16 keeps 8 bits, so each product's inputs are wrong by up to 1/256, and a gradient behind
+ * several products by some of that, more where the sums are short: compared with f32's, tensor by
+ * tensor, |g16 - g32| / |g32|. */
 START_TEST(bf16)
 {
 	const struct config *c = _i < 2 ? &larger[_i] : &small[_i - 2];
@@ -554,7 +571,8 @@ START_TEST(bf16)
 			difference += d * d;
 			size += g * g;
 		}
-		ck_assert_msg(sqrt(difference / size) < most, "%s is off by %g", s.name, sqrt(difference / size));
+		ck_assert_msg(sqrt(difference / size) < most, "%s is off by %g", s.name,
+			sqrt(difference / size));
 		at += s.rows * s.cols;
 	}
 	strike(full);

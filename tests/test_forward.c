@@ -1,4 +1,5 @@
-/* model/forward against the naive reference, and against itself: with caches and without, alone and in company. */
+/* model/forward against the naive reference, and against itself: with caches and without, alone and
+ * in company. */
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
@@ -12,12 +13,14 @@
 
 #define N(a) ((int)(sizeof(a) / sizeof *(a)))
 
-/* Sides are multiples of 32 where weights are stored in Q8_0. Heads: grouped, all alike, one for all. */
+/* Sides are multiples of 32 where weights are stored in Q8_0. Heads: grouped, all alike, one for
+ * all. */
 static const struct config configs[] = {
 	{ "llama", 2, 32, 4, 2, 16, 64, 50, 256, 16, 10000, 1e-5f, true },
 	{ "llama", 2, 32, 4, 2, 16, 64, 50, 256, 16, 10000, 1e-5f, false },
 	{ "llama", 3, 64, 4, 4, 8, 96, 131, 256, 8, 500000, 1e-6f, false },
-	{ "llama", 1, 32, 6, 1, 32, 32, 33, 256, 8, 10000, 1e-5f, true }, /* a quarter of each head turns */
+	{ "llama", 1, 32, 6, 1, 32, 32, 33, 256, 8, 10000, 1e-5f,
+		true }, /* a quarter of each head turns */
 };
 
 /* f32 against double through some layers: the sizes of rounding errors, ten times. */
@@ -112,7 +115,8 @@ START_TEST(as_the_reference)
 	struct stage *s = set(&configs[_i], TYPE_F32, 2);
 	size_t width = s->c.n_embd, vocab = s->c.n_vocab;
 	real *w = reals(s->w, config_params(&s->c));
-	real *hidden = mem_alloc(LONGEST * width, sizeof *hidden), *want = mem_alloc(LONGEST * vocab, sizeof *want);
+	real *hidden = mem_alloc(LONGEST * width, sizeof *hidden),
+	     *want = mem_alloc(LONGEST * vocab, sizeof *want);
 	float *logits = mem_alloc(LONGEST * vocab, sizeof *logits);
 
 	for (int i = 0; i < N(lengths); i++) {
@@ -141,7 +145,8 @@ START_TEST(as_the_reference)
 }
 END_TEST
 
-/* The same text in one chunk, token by token and in pieces. A product of few rows runs elsewhere, so not bit by bit. */
+/* The same text in one chunk, token by token and in pieces. A product of few rows runs elsewhere,
+ * so not bit by bit. */
 START_TEST(in_pieces)
 {
 	static const size_t pieces[] = { 1, 7, 64, 100 };
@@ -172,7 +177,8 @@ END_TEST
 
 static const uint32_t types[] = { TYPE_F32, TYPE_F16, TYPE_BF16, TYPE_Q8_0 };
 
-/* A sequence's bits are the same alone and in company, first or last, whatever the number of threads. */
+/* A sequence's bits are the same alone and in company, first or last, whatever the number of
+ * threads. */
 START_TEST(in_company)
 {
 	static const size_t lengths[] = { 3, 40, 2, 65, 33 };
@@ -268,7 +274,8 @@ START_TEST(on_tape)
 	size_t total = 0;
 
 	for (int i = 0; i < N(lengths); i++) {
-		chunks[i] = (struct chunk){ NULL, s->ids + total, lengths[i], (lengths[i] + 1) / 2 };
+		chunks[i] =
+			(struct chunk){ NULL, s->ids + total, lengths[i], (lengths[i] + 1) / 2 };
 		total += lengths[i];
 	}
 	ck_assert_int_eq(tape_init(&tape, &s->c, total, &s->e), 0);
@@ -296,7 +303,8 @@ START_TEST(on_tape)
 }
 END_TEST
 
-/* A bad token is an error that names it, and the caches stay as they were. Chunks of nothing are nothing. */
+/* A bad token is an error that names it, and the caches stay as they were. Chunks of nothing are
+ * nothing. */
 START_TEST(refused)
 {
 	struct stage *s = set(&configs[0], TYPE_F32, 1);

@@ -1,4 +1,5 @@
-/* tensor/kernels at every CPU level and tensor/weight, against plain loops in double on odd sizes. */
+/* tensor/kernels at every CPU level and tensor/weight, against plain loops in double on odd sizes.
+ */
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
@@ -21,8 +22,8 @@ size_at(int i)
 	return i < 67 ? (size_t)i + 1 : (size_t)i + 255 - 67;
 }
 
-/* A f32 sum of n products is wrong by some eps each, whatever the order; 2e-6 of the sum of their sizes is ten times
- * what is seen. */
+/* A f32 sum of n products is wrong by some eps each, whatever the order; 2e-6 of the sum of their
+ * sizes is ten times what is seen. */
 static const real tolerance = 2e-6;
 
 /* What a test of one size at one level works on. */
@@ -54,7 +55,8 @@ clear(struct room *r)
 }
 
 static void
-like(const struct room *r, const char *what, const float *got, const real *want, size_t n, real most)
+like(const struct room *r, const char *what, const float *got, const real *want, size_t n,
+	real most)
 {
 	real d = distance(got, want, n);
 
@@ -73,7 +75,8 @@ sums(struct room *r)
 		squares += r->ra[i] * r->ra[i];
 		r->want[i] = r->rb[i] + 0.7f * r->ra[i];
 	}
-	ck_assert_msg(fabs((real)got - dot) <= tolerance * sizes, "dot of %zu (%s)", r->n, r->k->name);
+	ck_assert_msg(
+		fabs((real)got - dot) <= tolerance * sizes, "dot of %zu (%s)", r->n, r->k->name);
 	ck_assert_double_le(fabs(r->k->sum_squares(r->a, r->n) - squares), tolerance * squares);
 	r->k->axpy(r->n, 0.7f, r->a, r->b);
 	like(r, "axpy", r->b, r->want, r->n, tolerance);
@@ -196,7 +199,8 @@ dot_rows(struct room *r)
 {
 	enum { ROWS = 7, M = 3 };
 	size_t k = r->n, ldx = k + 5, ldy = ROWS + 2;
-	float *w = mem_alloc(ROWS * k, sizeof *w), *x = mem_alloc(M * ldx, sizeof *x), y[M * (ROWS + 2)];
+	float *w = mem_alloc(ROWS * k, sizeof *w), *x = mem_alloc(M * ldx, sizeof *x),
+	      y[M * (ROWS + 2)];
 
 	random_floats(w, ROWS * k, 1, k);
 	random_floats(x, M * ldx, 1, k + 1);
@@ -210,7 +214,8 @@ dot_rows(struct room *r)
 					want += (real)w[i * k + e] * (real)x[j * ldx + e];
 					sizes += fabs((real)w[i * k + e] * (real)x[j * ldx + e]);
 				}
-				ck_assert_msg(fabs((real)y[j * ldy + i] - want) <= tolerance * sizes,
+				ck_assert_msg(
+					fabs((real)y[j * ldy + i] - want) <= tolerance * sizes,
 					"dot_rows of %zu (%s)", k, r->k->name);
 			}
 	}
@@ -254,7 +259,8 @@ START_TEST(every_size)
 }
 END_TEST
 
-/* Masked positions (-inf) get nothing, wherever they stand; no difference is too large for exp; NaN is not lost. */
+/* Masked positions (-inf) get nothing, wherever they stand; no difference is too large for exp; NaN
+ * is not lost. */
 START_TEST(softmax_edges)
 {
 	const struct kernels *levels[3];
@@ -303,18 +309,20 @@ START_TEST(exponential)
 			float got = x;
 
 			levels[l]->softmax_scaled(&got, 1, 0, 1);
-			ck_assert_msg(fabs((real)got / exp((real)x) - 1) < 3e-7, "exp(%g) (%s)", (double)x,
-				levels[l]->name);
+			ck_assert_msg(fabs((real)got / exp((real)x) - 1) < 3e-7, "exp(%g) (%s)",
+				(double)x, levels[l]->name);
 		}
 }
 END_TEST
 
 /* Weights in every stored format. */
 static const uint32_t types[] = { TYPE_F32, TYPE_F16, TYPE_BF16, TYPE_Q8_0 };
-/* Rows and columns: around the panels (64, 128) that jobs take; Q8_0 needs columns in blocks of 32. */
+/* Rows and columns: around the panels (64, 128) that jobs take; Q8_0 needs columns in blocks of 32.
+ */
 static const struct {
 	size_t rows, cols;
-} shapes[] = { { 1, 32 }, { 3, 64 }, { 65, 96 }, { 130, 160 }, { 513, 64 }, { 67, 33 }, { 5, 1 }, { 257, 255 } };
+} shapes[] = { { 1, 32 }, { 3, 64 }, { 65, 96 }, { 130, 160 }, { 513, 64 }, { 67, 33 }, { 5, 1 },
+	{ 257, 255 } };
 static const size_t counts[] = { 1, 2, 3, 31, 32, 33, 64, 256, 257 };
 enum { LARGEST = 257 };
 
@@ -327,7 +335,8 @@ static const struct {
 
 /* y is wrong by no more than `share` of the sum of its products' sizes. */
 static void
-check_product(const char *name, const struct weight *w, const float *x, size_t m, const float *y, real share)
+check_product(const char *name, const struct weight *w, const float *x, size_t m, const float *y,
+	real share)
 {
 	float *row = mem_alloc(w->cols, sizeof *row);
 
@@ -341,20 +350,23 @@ check_product(const char *name, const struct weight *w, const float *x, size_t m
 				sizes += fabs((real)row[e] * (real)x[j * w->cols + e]);
 			}
 			ck_assert_msg(fabs((real)y[j * w->rows + i] - want) <= share * sizes,
-				"%s of %s (%zu x %zu), element %zu of row %zu of %zu: %g, not %g", name,
-				type_info(w->type)->name, w->rows, w->cols, i, j, m, (double)y[j * w->rows + i], want);
+				"%s of %s (%zu x %zu), element %zu of row %zu of %zu: %g, not %g",
+				name, type_info(w->type)->name, w->rows, w->cols, i, j, m,
+				(double)y[j * w->rows + i], want);
 		}
 	}
 	free(row);
 }
 
-/* One shape, every format, both ways: the values; and that the bits of a row are the same however many rows stand
- * beside it and whatever the number of threads. */
+/* One shape, every format, both ways: the values; and that the bits of a row are the same however
+ * many rows stand beside it and whatever the number of threads. */
 START_TEST(products)
 {
 	size_t rows = shapes[_i].rows, cols = shapes[_i].cols;
-	float *full = mem_alloc(rows * cols, sizeof *full), *x = mem_alloc(LARGEST * cols, sizeof *x);
-	float *first = mem_alloc(LARGEST * rows, sizeof *first), *y = mem_alloc(LARGEST * rows, sizeof *y);
+	float *full = mem_alloc(rows * cols, sizeof *full),
+	      *x = mem_alloc(LARGEST * cols, sizeof *x);
+	float *first = mem_alloc(LARGEST * rows, sizeof *first),
+	      *y = mem_alloc(LARGEST * rows, sizeof *y);
 	struct pool *pools[] = { pool_new(1), pool_new(2), pool_new(3) };
 
 	random_floats(full, rows * cols, 1, rows);
@@ -370,11 +382,14 @@ START_TEST(products)
 		info->store(full, stored, rows * cols);
 		w.data = stored;
 		for (int way = 0; way < N(ways); way++) {
-			/* both inputs of a bf16 product are rounded to 8 bits; where it runs, and only for weight_mul */
-			bool half = ways[way].mul == weight_mul && types[t] != TYPE_F32 && gemm_bf16_here();
+			/* both inputs of a bf16 product are rounded to 8 bits; where it runs, and
+			 * only for weight_mul */
+			bool half = ways[way].mul == weight_mul && types[t] != TYPE_F32 &&
+				    gemm_bf16_here();
 
 			ways[way].mul(pools[0], &w, x, LARGEST, first);
-			check_product(ways[way].name, &w, x, LARGEST, first, half ? 1.0 / 128 : tolerance);
+			check_product(ways[way].name, &w, x, LARGEST, first,
+				half ? 1.0 / 128 : tolerance);
 			for (int p = 0; p < N(pools); p++)
 				for (int c = 0; c < N(counts); c++) {
 					size_t m = counts[c], from = LARGEST - m;
@@ -383,8 +398,10 @@ START_TEST(products)
 						continue;
 					memset(y, 0xff, LARGEST * rows * sizeof *y);
 					ways[way].mul(pools[p], &w, x + from * cols, m, y);
-					ck_assert_msg(memcmp(y, first + from * rows, m * rows * sizeof *y) == 0,
-						"%s of %s (%zu x %zu): other bits for %zu rows, %d threads",
+					ck_assert_msg(memcmp(y, first + from * rows,
+							      m * rows * sizeof *y) == 0,
+						"%s of %s (%zu x %zu): other bits for %zu rows, %d "
+						"threads",
 						ways[way].name, info->name, rows, cols, m, p + 1);
 				}
 		}
@@ -413,7 +430,8 @@ check_gemm(size_t m, size_t n, size_t k, bool ta, bool tb, float beta, bool half
 	size_t len_a = (ta ? k : m) * lda, len_b = (tb ? n : k) * ldb;
 	float *a = mem_alloc(len_a, sizeof *a), *b = mem_alloc(len_b, sizeof *b);
 	float *c = mem_alloc(m * ldc, sizeof *c), *was = mem_alloc(m * ldc, sizeof *was);
-	uint16_t *half_a = mem_alloc(len_a, sizeof *half_a), *half_b = mem_alloc(len_b, sizeof *half_b);
+	uint16_t *half_a = mem_alloc(len_a, sizeof *half_a),
+		 *half_b = mem_alloc(len_b, sizeof *half_b);
 
 	random_floats(a, len_a, 1, m);
 	random_floats(b, len_b, 1, n);
@@ -431,7 +449,8 @@ check_gemm(size_t m, size_t n, size_t k, bool ta, bool tb, float beta, bool half
 		gemm(ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc);
 	for (size_t i = 0; i < m; i++)
 		for (size_t j = 0; j < ldc; j++) {
-			real want = j < n ? (real)beta * (real)was[i * ldc + j] : (real)was[i * ldc + j];
+			real want = j < n ? (real)beta * (real)was[i * ldc + j]
+					  : (real)was[i * ldc + j];
 			real sizes = fabs(want);
 
 			for (size_t l = 0; l < k && j < n; l++) {
@@ -441,7 +460,8 @@ check_gemm(size_t m, size_t n, size_t k, bool ta, bool tb, float beta, bool half
 				sizes += fabs(product);
 			}
 			ck_assert_msg(fabs((real)c[i * ldc + j] - want) <= tolerance * sizes,
-				"%s %zu x %zu x %zu, turned %d %d, beta %g: (%zu,%zu) is %g, not %g",
+				"%s %zu x %zu x %zu, turned %d %d, beta %g: (%zu,%zu) is %g, not "
+				"%g",
 				half ? "gemm_bf16" : "gemm", m, n, k, ta, tb, (double)beta, i, j,
 				(double)c[i * ldc + j], want);
 		}
@@ -461,11 +481,13 @@ START_TEST(gemms)
 		for (int l = 0; l < N(sides); l++)
 			for (int turns = 0; turns < 4; turns++)
 				for (int beta = 0; beta < 2; beta++)
-					check_gemm(sides[_i], sides[j], sides[l], turns & 1, turns & 2, beta, false);
+					check_gemm(sides[_i], sides[j], sides[l], turns & 1,
+						turns & 2, beta, false);
 	/* a library compiles each shape of these, so fewer */
 	for (int j = 0; j < N(sides); j += 2)
 		for (int turns = 0; turns < 4; turns++)
-			check_gemm(sides[_i], sides[j], sides[(_i + j) % N(sides)], turns & 1, turns & 2, j / 2 % 2, true);
+			check_gemm(sides[_i], sides[j], sides[(_i + j) % N(sides)], turns & 1,
+				turns & 2, j / 2 % 2, true);
 }
 END_TEST
 

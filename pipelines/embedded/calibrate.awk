@@ -1,13 +1,13 @@
 # Temperature and threshold of P(unsafe) from development rows: "p TAB label TAB set" on stdin, p at temperature 1.
 # Prints "temperature threshold". The temperature has the least negative log-likelihood, the threshold is the
-# least one that keeps `keep` (0.98) of each set's benign rows; sets weigh the same in the likelihood.
+# least one that keeps `keep` (0.97) of each set's benign rows; sets weigh the same in the likelihood.
 #
-#	awk -v keep=0.98 -f calibrate.awk < scores.tsv
+#	awk -v keep=0.97 -f calibrate.awk < scores.tsv
 
 BEGIN {
 	FS = "\t"
 	if (keep == "")
-		keep = 0.98
+		keep = 0.97
 }
 
 {
