@@ -61,6 +61,7 @@ examples()
 
 # A folder like the root of the tree with fewer pairs, and the files that examples are about. Without the embedded
 # model a model that knows nothing shows that the commands run.
+root=$PWD
 mkdir "$TMP/tree" "$TMP/tree/data"
 cp README.md "$TMP/tree"
 cp data/demo.txt "$TMP/tree/data"
@@ -83,7 +84,11 @@ done
 sr-prompt -i lines < data/demo.txt > prompts.jsonl
 sr-prompt -i csv -f completion=benign < pairs.csv | sr-tokenize --only > pairs.tok.jsonl
 
-for page in "$OLDPWD"/man/*; do
+for page in "$root"/man/*; do
+	# each page from the same start: an example may write over a file
+	rm -rf "$TMP/page"
+	cp -a "$TMP/tree" "$TMP/page"
+	cd "$TMP/page"
 	examples "$page" > "$TMP/script"
 	[ -s "$TMP/script" ] || { complain "${page##*/} has no example"; continue; }
 	status=0
