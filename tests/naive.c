@@ -156,8 +156,7 @@ layer_pass(const struct config *c, const real *w, size_t layer, size_t n, real *
 			naive_rope(k + i * kv + h * hd, c->rope_dim, i, c->rope_base);
 	}
 	for (size_t h = 0; h < c->n_head; h++) {
-		size_t shared =
-			h * c->n_head_kv / c->n_head; /* the key and value head of its group */
+		size_t shared = h * c->n_head_kv / c->n_head; /* its group's keys and values */
 
 		naive_attention(q + h * hd, k + shared * hd, v + shared * hd, n, hd, heads, kv,
 			att + h * hd);
@@ -184,8 +183,8 @@ layer_pass(const struct config *c, const real *w, size_t layer, size_t n, real *
 void
 naive_hidden(const struct config *c, const real *w, const int *ids, size_t n, real *hidden)
 {
-	const real *embed = w + naive_place(c, "token_embd"),
-		   *norm = w + naive_place(c, "output_norm");
+	const real *embed = w + naive_place(c, "token_embd");
+	const real *norm = w + naive_place(c, "output_norm");
 	size_t width = c->n_embd;
 
 	for (size_t i = 0; i < n; i++)
@@ -214,8 +213,8 @@ naive_loss(const struct config *c, const real *w, const int *ids, size_t n, size
 	naive_hidden(c, w, ids, n - 1, hidden);
 	naive_logits(c, w, hidden + (loss_from - 1) * c->n_embd, targets, logits);
 	for (size_t i = 0; i < targets; i++)
-		loss += naive_cross_entropy(
-			logits + i * c->n_vocab, c->n_vocab, (size_t)ids[loss_from + i]);
+		loss += naive_cross_entropy(logits + i * c->n_vocab, c->n_vocab,
+			(size_t)ids[loss_from + i]);
 	free(hidden);
 	free(logits);
 	return loss;

@@ -32,16 +32,15 @@ void naive_attention(const real *q, const real *k, const real *v, size_t n, size
 /* -log p(target), p the softmax of logits (n) */
 real naive_cross_entropy(const real *logits, size_t n, size_t target);
 
-/* A whole model. Its weights `w` are one array, tensor behind tensor in the order of config_tensor.
- */
+/* A whole model. Its weights `w` are one array, tensor after tensor as config_tensor has them. */
 
 /* The place of a tensor in such an array; `name` without ".weight", such as "blk.1.attn_q". */
 size_t naive_place(const struct config *c, const char *name);
 /* Hidden states (n, C) of the tokens ids (n) after the last norm. */
 void naive_hidden(const struct config *c, const real *w, const int *ids, size_t n, real *hidden);
 /* logits (n, V) of hidden states */
-void naive_logits(
-	const struct config *c, const real *w, const real *hidden, size_t n, real *logits);
+void naive_logits(const struct config *c, const real *w, const real *hidden, size_t n,
+	real *logits);
 /* The sum of -log p(ids[i] | ids[0..i-1]) over i = loss_from .. n-1. */
 real naive_loss(const struct config *c, const real *w, const int *ids, size_t n, size_t loss_from);
 

@@ -19,8 +19,7 @@
 
 #define N(a) ((int)(sizeof(a) / sizeof *(a)))
 
-/* f32 rounds by 6e-8; through sums of hundreds of terms some 1e-6 of the largest element is seen.
- */
+/* f32 rounds by 6e-8; through sums of hundreds of terms some 1e-6 of the largest is seen. */
 static const real tolerance = 1e-5;
 
 static void
@@ -388,8 +387,8 @@ static const float scale = 0.125f;
 static void
 gradients(struct task *k)
 {
-	ck_assert_msg(
-		trainer_gradients(&k->t, k->x, k->n, scale, &k->loss, &k->e) == 0, "%s", k->e.msg);
+	ck_assert_msg(trainer_gradients(&k->t, k->x, k->n, scale, &k->loss, &k->e) == 0, "%s",
+		k->e.msg);
 }
 
 static real
@@ -457,8 +456,7 @@ START_TEST(all_tensors)
 }
 END_TEST
 
-/* Cross-entropy with the product before it: a loss of hidden states (n, C) and of the head (V, C).
- */
+/* Cross-entropy with the product before it: a loss of hidden states (n, C) and the head (V, C). */
 struct heading {
 	const struct config *c;
 	real *hidden, *head, *logits;
@@ -474,8 +472,8 @@ heading_loss(void *arg)
 
 	naive_product(h->hidden, h->head, h->n, h->c->n_vocab, h->c->n_embd, h->logits);
 	for (size_t i = 0; i < h->n; i++)
-		loss += naive_cross_entropy(
-			h->logits + i * h->c->n_vocab, h->c->n_vocab, (size_t)h->targets[i]);
+		loss += naive_cross_entropy(h->logits + i * h->c->n_vocab, h->c->n_vocab,
+			(size_t)h->targets[i]);
 	return scale * loss;
 }
 
@@ -484,8 +482,8 @@ START_TEST(cross_entropy)
 	static const size_t counts[] = { 1, 33, 512, 600 };
 	struct task *k = set(&larger[1], long_ones, N(long_ones), 700, false, 2);
 	size_t n = counts[_i], width = k->c->n_embd, vocab = k->c->n_vocab;
-	float *hidden = mem_alloc(n * width, sizeof *hidden),
-	      *dhidden = mem_alloc(n * width, sizeof *dhidden);
+	float *hidden = mem_alloc(n * width, sizeof *hidden);
+	float *dhidden = mem_alloc(n * width, sizeof *dhidden);
 	int *targets = mem_alloc(n, sizeof *targets);
 	double *loss = mem_alloc(n, sizeof *loss), sum = 0;
 	struct heading h = { k->c, NULL, NULL, mem_alloc(n * vocab, sizeof *h.logits), targets, n };
@@ -500,8 +498,8 @@ START_TEST(cross_entropy)
 		sum += loss[i];
 	ck_assert_double_le(fabs(scale * sum / heading_loss(&h) - 1), tolerance);
 	slope_is("dhidden", heading_loss, &h, h.hidden, dhidden, n * width, tolerance);
-	slope_is(
-		"dhead", heading_loss, &h, h.head, k->t.p.grad.head.data, vocab * width, tolerance);
+	slope_is("dhead", heading_loss, &h, h.head, k->t.p.grad.head.data, vocab * width,
+		tolerance);
 	free(hidden);
 	free(dhidden);
 	free(targets);

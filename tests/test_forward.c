@@ -115,8 +115,8 @@ START_TEST(as_the_reference)
 	struct stage *s = set(&configs[_i], TYPE_F32, 2);
 	size_t width = s->c.n_embd, vocab = s->c.n_vocab;
 	real *w = reals(s->w, config_params(&s->c));
-	real *hidden = mem_alloc(LONGEST * width, sizeof *hidden),
-	     *want = mem_alloc(LONGEST * vocab, sizeof *want);
+	real *hidden = mem_alloc(LONGEST * width, sizeof *hidden);
+	real *want = mem_alloc(LONGEST * vocab, sizeof *want);
 	float *logits = mem_alloc(LONGEST * vocab, sizeof *logits);
 
 	for (int i = 0; i < N(lengths); i++) {

@@ -1,5 +1,4 @@
-/* tensor/kernels at every CPU level and tensor/weight, against plain loops in double on odd sizes.
- */
+/* tensor/kernels at every CPU level and tensor/weight, against plain loops in double, odd sizes. */
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
@@ -75,8 +74,8 @@ sums(struct room *r)
 		squares += r->ra[i] * r->ra[i];
 		r->want[i] = r->rb[i] + 0.7f * r->ra[i];
 	}
-	ck_assert_msg(
-		fabs((real)got - dot) <= tolerance * sizes, "dot of %zu (%s)", r->n, r->k->name);
+	ck_assert_msg(fabs((real)got - dot) <= tolerance * sizes, "dot of %zu (%s)", r->n,
+		r->k->name);
 	ck_assert_double_le(fabs(r->k->sum_squares(r->a, r->n) - squares), tolerance * squares);
 	r->k->axpy(r->n, 0.7f, r->a, r->b);
 	like(r, "axpy", r->b, r->want, r->n, tolerance);
@@ -199,8 +198,8 @@ dot_rows(struct room *r)
 {
 	enum { ROWS = 7, M = 3 };
 	size_t k = r->n, ldx = k + 5, ldy = ROWS + 2;
-	float *w = mem_alloc(ROWS * k, sizeof *w), *x = mem_alloc(M * ldx, sizeof *x),
-	      y[M * (ROWS + 2)];
+	float *w = mem_alloc(ROWS * k, sizeof *w), *x = mem_alloc(M * ldx, sizeof *x);
+	float y[M * (ROWS + 2)];
 
 	random_floats(w, ROWS * k, 1, k);
 	random_floats(x, M * ldx, 1, k + 1);
@@ -317,8 +316,7 @@ END_TEST
 
 /* Weights in every stored format. */
 static const uint32_t types[] = { TYPE_F32, TYPE_F16, TYPE_BF16, TYPE_Q8_0 };
-/* Rows and columns: around the panels (64, 128) that jobs take; Q8_0 needs columns in blocks of 32.
- */
+/* Rows and columns: around the panels (64, 128) that jobs take; Q8_0 takes columns by 32. */
 static const struct {
 	size_t rows, cols;
 } shapes[] = { { 1, 32 }, { 3, 64 }, { 65, 96 }, { 130, 160 }, { 513, 64 }, { 67, 33 }, { 5, 1 },
@@ -363,10 +361,10 @@ check_product(const char *name, const struct weight *w, const float *x, size_t m
 START_TEST(products)
 {
 	size_t rows = shapes[_i].rows, cols = shapes[_i].cols;
-	float *full = mem_alloc(rows * cols, sizeof *full),
-	      *x = mem_alloc(LARGEST * cols, sizeof *x);
-	float *first = mem_alloc(LARGEST * rows, sizeof *first),
-	      *y = mem_alloc(LARGEST * rows, sizeof *y);
+	float *full = mem_alloc(rows * cols, sizeof *full);
+	float *x = mem_alloc(LARGEST * cols, sizeof *x);
+	float *first = mem_alloc(LARGEST * rows, sizeof *first);
+	float *y = mem_alloc(LARGEST * rows, sizeof *y);
 	struct pool *pools[] = { pool_new(1), pool_new(2), pool_new(3) };
 
 	random_floats(full, rows * cols, 1, rows);
@@ -382,10 +380,9 @@ START_TEST(products)
 		info->store(full, stored, rows * cols);
 		w.data = stored;
 		for (int way = 0; way < N(ways); way++) {
-			/* both inputs of a bf16 product are rounded to 8 bits; where it runs, and
-			 * only for weight_mul */
-			bool half = ways[way].mul == weight_mul && types[t] != TYPE_F32 &&
-				    gemm_bf16_here();
+			/* both inputs of a bf16 product are rounded to 8 bits */
+			bool half = ways[way].mul == weight_mul && types[t] != TYPE_F32
+				&& gemm_bf16_here();
 
 			ways[way].mul(pools[0], &w, x, LARGEST, first);
 			check_product(ways[way].name, &w, x, LARGEST, first,
@@ -393,15 +390,15 @@ START_TEST(products)
 			for (int p = 0; p < N(pools); p++)
 				for (int c = 0; c < N(counts); c++) {
 					size_t m = counts[c], from = LARGEST - m;
+					bool same;
 
 					if (p > 0 && c % 3 != 2) /* only 3, 33, 257 */
 						continue;
 					memset(y, 0xff, LARGEST * rows * sizeof *y);
 					ways[way].mul(pools[p], &w, x + from * cols, m, y);
-					ck_assert_msg(memcmp(y, first + from * rows,
-							      m * rows * sizeof *y) == 0,
-						"%s of %s (%zu x %zu): other bits for %zu rows, %d "
-						"threads",
+					same = memcmp(y, first + from * rows, m * rows * 4) == 0;
+					ck_assert_msg(same, "%s of %s (%zu x %zu): "
+						"other bits for %zu rows, %d threads",
 						ways[way].name, info->name, rows, cols, m, p + 1);
 				}
 		}
@@ -430,8 +427,8 @@ check_gemm(size_t m, size_t n, size_t k, bool ta, bool tb, float beta, bool half
 	size_t len_a = (ta ? k : m) * lda, len_b = (tb ? n : k) * ldb;
 	float *a = mem_alloc(len_a, sizeof *a), *b = mem_alloc(len_b, sizeof *b);
 	float *c = mem_alloc(m * ldc, sizeof *c), *was = mem_alloc(m * ldc, sizeof *was);
-	uint16_t *half_a = mem_alloc(len_a, sizeof *half_a),
-		 *half_b = mem_alloc(len_b, sizeof *half_b);
+	uint16_t *half_a = mem_alloc(len_a, sizeof *half_a);
+	uint16_t *half_b = mem_alloc(len_b, sizeof *half_b);
 
 	random_floats(a, len_a, 1, m);
 	random_floats(b, len_b, 1, n);
@@ -449,8 +446,7 @@ check_gemm(size_t m, size_t n, size_t k, bool ta, bool tb, float beta, bool half
 		gemm(ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc);
 	for (size_t i = 0; i < m; i++)
 		for (size_t j = 0; j < ldc; j++) {
-			real want = j < n ? (real)beta * (real)was[i * ldc + j]
-					  : (real)was[i * ldc + j];
+			real want = (real)was[i * ldc + j] * (j < n ? (real)beta : 1);
 			real sizes = fabs(want);
 
 			for (size_t l = 0; l < k && j < n; l++) {

@@ -58,7 +58,7 @@ times 3 > thrice.jsonl
 times 52 | sr-train-step -m init.gguf -o learnt.gguf --batch 8 --rate 6e-3 --beta2 0.98 --warmup 10 --schedule cosine --steps 208 \
 	--weight-decay 0 --valid once.jsonl --valid-every 52 > log 2> err
 says 'training all 0.11 M parameters of init.gguf: 8 records a step, '
-says ' MB of memory'
+says ' products, '
 says ' tokens/s; about '
 holds 'map(.valid_loss | values) | length == 4 and .[3] < 0.05 and .[0] > 1'
 jq -c '{id, prompt}' prompts.jsonl | sr-generate -m learnt.gguf --temperature 0 --max-tokens 120 > outputs.jsonl
@@ -172,7 +172,7 @@ for signal in TERM INT; do
 	kill -$signal $pid
 	ends 1
 	says 'step 5 saved in stopped.gguf.checkpoint'
-	says "stopped by signal $(kill -l $signal); go on with --resume and the same stream"
+	says "stopped by signal $(kill -l $signal); --resume goes on from there"
 	[ ! -e stopped.gguf ] || fail 'a model was written'
 	cp log first.log
 	refuses 1 '--resume goes on' sr-train-step -m tiny.gguf -o stopped.gguf "${whole[@]}" < thrice.jsonl
@@ -236,7 +236,7 @@ refuses 1 'made with rate=0.001, not rate=0.002' resume --rate 2e-3 < thrice.jso
 refuses 1 'made with nothing, not valid=' resume --valid once.jsonl < thrice.jsonl
 model=init.gguf refuses 1 'made with params=' resume < thrice.jsonl
 refuses 1 'the first 96 records differ' resume < <(tac thrice.jsonl)
-refuses 1 'stdin ends after 32 records, but' resume < once.jsonl
+refuses 1 'stdin ends after 32 records, but out.gguf.checkpoint has seen 96' resume < once.jsonl
 [ -e out.gguf.checkpoint ] || fail 'the checkpoint is gone'
 cp tiny.gguf out.gguf.checkpoint
 refuses 1 'not a checkpoint of sr-train-step' sr-train-step -m tiny.gguf -o out.gguf --resume < thrice.jsonl
@@ -256,7 +256,7 @@ rm out.gguf
 status=0
 sr-train-step -m tiny.gguf -o out.gguf --rate 1e9 < thrice.jsonl > log 2> err || status=$?
 [ $status = 1 ] || fail "an endless rate: exit $status"
-says 'not updated; try a lower rate'
+says 'lower the rate'
 holds 'all(.[]; .loss | type == "number")'
 refuses 1 'stdin: no records to train on' sr-train-step -m tiny.gguf -o out.gguf < /dev/null
 refuses 1 'stdin: no records to train on' sr-train-step -m tiny.gguf -o out.gguf --resume < /dev/null

@@ -22,7 +22,8 @@ static struct {
 	struct stream_opts stream;
 	const char *model, *out, *valid, *checkpoint, *schedule, *products;
 	double rate, warmup, clip, weight_decay, beta1, beta2;
-	long steps, batch, batch_tokens, pass_tokens, max_tokens, save_every, valid_every, patience, threads;
+	long steps, batch, batch_tokens, pass_tokens, max_tokens, save_every, valid_every, patience,
+		threads;
 	bool resume, dry_run;
 } o = {
 	.stream = { .format = "jsonl", .main = "tokens" },
@@ -42,35 +43,53 @@ static const struct opt opts[] = {
 	{ 'm', "model", OPT_TEXT, &o.model, "FILE", "the model to start from", 0, 0 },
 	{ 'o', "output", OPT_TEXT, &o.out, "FILE", "where the trained model goes (F32)", 0, 0 },
 	{ 0, "rate", OPT_REAL, &o.rate, "R", "peak learning rate (0.0003)", 0, 1e9 },
-	{ 0, "schedule", OPT_PICK, &o.schedule, "constant|linear|cosine", "learning rate after warm-up (constant)", 0, 0 },
-	{ 0, "warmup", OPT_REAL, &o.warmup, "N", "steps of warm-up, or below 1 a share of --steps (0)", 0, 1e9 },
-	{ 0, "steps", OPT_INT, &o.steps, "N", "stop after N steps; linear and cosine end there", 0, 1e9 },
+	{ 0, "schedule", OPT_PICK, &o.schedule, "constant|linear|cosine",
+		"learning rate after warm-up (constant)", 0, 0 },
+	{ 0, "warmup", OPT_REAL, &o.warmup, "N",
+		"steps of warm-up, or below 1 a share of --steps (0)", 0, 1e9 },
+	{ 0, "steps", OPT_INT, &o.steps, "N",
+		"stop after N steps; linear and cosine end there", 0, 1e9 },
 	{ 0, "batch", OPT_INT, &o.batch, "N", "records per step (16)", 1, 1e6 },
-	{ 0, "batch-tokens", OPT_INT, &o.batch_tokens, "N", "instead: as many whole records as fit in N tokens", 0, 1e8 },
+	{ 0, "batch-tokens", OPT_INT, &o.batch_tokens, "N",
+		"instead: as many whole records as fit in N tokens", 0, 1e8 },
 	{ 0, "pass-tokens", OPT_INT, &o.pass_tokens, "N",
 		"tokens held at a time; a larger batch accumulates gradients (2048)", 16, 1e7 },
-	{ 0, "max-tokens", OPT_INT, &o.max_tokens, "N", "longest record (the model's context)", 2, 1e7 },
+	{ 0, "max-tokens", OPT_INT, &o.max_tokens, "N",
+		"longest record (the model's context)", 2, 1e7 },
 	{ 0, "clip", OPT_REAL, &o.clip, "X", "largest gradient norm, 0 for none (1)", 0, 1e9 },
-	{ 0, "weight-decay", OPT_REAL, &o.weight_decay, "X", "on matrices, not on norms (0.01)", 0, 10 },
+	{ 0, "weight-decay", OPT_REAL, &o.weight_decay, "X",
+		"on matrices, not on norms (0.01)", 0, 10 },
 	{ 0, "beta1", OPT_REAL, &o.beta1, "X", "AdamW's first moment (0.9)", 0, 0.99999 },
 	{ 0, "beta2", OPT_REAL, &o.beta2, "X", "AdamW's second moment (0.999)", 0, 0.99999999 },
-	{ 0, "products", OPT_PICK, &o.products, "auto|bf16|f32", "matrix products (auto: bf16 where the CPU has it)", 0, 0 },
-	{ 0, "valid", OPT_TEXT, &o.valid, "FILE", "token records to validate on; the best model is kept", 0, 0 },
-	{ 0, "valid-every", OPT_INT, &o.valid_every, "N", "steps between validations (100)", 1, 1e9 },
-	{ 0, "patience", OPT_INT, &o.patience, "N", "stop after N validations without a better loss (0: never)", 0, 1e9 },
-	{ 0, "checkpoint", OPT_TEXT, &o.checkpoint, "FILE", "where checkpoints go (OUTPUT.checkpoint)", 0, 0 },
-	{ 0, "save-every", OPT_INT, &o.save_every, "N", "steps between checkpoints (0: only on a signal)", 0, 1e9 },
-	{ 0, "resume", OPT_FLAG, &o.resume, NULL, "go on from the checkpoint, if there is one", 0, 0 },
-	{ 0, "dry-run", OPT_FLAG, &o.dry_run, NULL, "say what would be trained and with how much memory", 0, 0 },
-	{ 't', "threads", OPT_INT, &o.threads, "N", "threads (what affinity and the cgroup allow)", 1, 4096 },
+	{ 0, "products", OPT_PICK, &o.products, "auto|bf16|f32",
+		"matrix products (auto: bf16 where the CPU has it)", 0, 0 },
+	{ 0, "valid", OPT_TEXT, &o.valid, "FILE",
+		"token records to validate on; the best model is kept", 0, 0 },
+	{ 0, "valid-every", OPT_INT, &o.valid_every, "N",
+		"steps between validations (100)", 1, 1e9 },
+	{ 0, "patience", OPT_INT, &o.patience, "N",
+		"stop after N validations without a better loss (0: never)", 0, 1e9 },
+	{ 0, "checkpoint", OPT_TEXT, &o.checkpoint, "FILE",
+		"where checkpoints go (OUTPUT.checkpoint)", 0, 0 },
+	{ 0, "save-every", OPT_INT, &o.save_every, "N",
+		"steps between checkpoints (0: only on a signal)", 0, 1e9 },
+	{ 0, "resume", OPT_FLAG, &o.resume, NULL,
+		"go on from the checkpoint, if there is one", 0, 0 },
+	{ 0, "dry-run", OPT_FLAG, &o.dry_run, NULL,
+		"say what would be trained and with how much memory", 0, 0 },
+	{ 't', "threads", OPT_INT, &o.threads, "N",
+		"threads (what affinity and the cgroup allow)", 1, 4096 },
 	STREAM_OPTS(o.stream),
 	OPT_END,
 };
 
 static const struct tool tool = {
-	"sr-train-step", "-m MODEL -o FILE [OPTIONS] < token-records > log",
-	"Train all parameters of a model on token records: each batch is one AdamW step and one log record.",
-	"sr-prompt -i csv -f completion=benign < data/pairs.csv | sr-tokenize -m base.gguf | shuf |\n"
+	"sr-train-step",
+	"-m MODEL -o FILE [OPTIONS] < token-records > log",
+	"Train all parameters of a model on token records: each batch is one AdamW step and one\n"
+	"log record.",
+	"sr-prompt -i csv -f completion=benign < data/pairs.csv |\n"
+	"\tsr-tokenize -m base.gguf | shuf |\n"
 	"\tsr-train-step -m base.gguf -o tuned.gguf --rate 5e-4 > log.jsonl",
 	opts,
 };
@@ -130,7 +149,7 @@ longest(const struct run *r)
 	return n < (size_t)o.pass_tokens ? n : (size_t)o.pass_tokens;
 }
 
-/* Wait for input, but not through a signal: 0 when there is some (or the end), 1 when told to stop. */
+/* Wait for input, but not through a signal: 0 when there is some (or the end), 1 on a signal. */
 static int
 wait_input(struct run *r)
 {
@@ -179,8 +198,8 @@ batch_clear(struct run *r)
 	r->n = 0;
 }
 
-/* Fill the batch: 1, or 0 at the end of the stream or when a signal came while waiting (the batch is then kept and
- * filled by the next call). */
+/* Fill the batch: 1, or 0 at the end of the stream or when a signal came while waiting (the batch
+ * is then kept and filled by the next call). */
 static int
 fill(struct run *r, struct err *e)
 {
@@ -301,7 +320,8 @@ validate(struct run *r)
 	if (trainer_evaluate(&r->t, r->valid, r->n_valid, &loss, &e) < 0)
 		die(r, &e);
 	if (!isfinite(loss)) {
-		err_set(&e, "step %llu: the validation loss is %g; try a lower rate", (unsigned long long)r->t.step, loss);
+		err_set(&e, "step %llu: the validation loss is %g; try a lower rate",
+			(unsigned long long)r->t.step, loss);
 		die(r, &e);
 	}
 	buf_printf(&b, "{\"step\":%llu,\"valid_loss\":", (unsigned long long)r->t.step);
@@ -342,9 +362,12 @@ read_valid(struct run *r)
 			cap = cap ? cap * 2 : 256;
 			r->valid = mem_grow(r->valid, cap, sizeof *r->valid);
 		}
-		if (!record_is_summary(rec)
-			&& example_read(&r->valid[r->n_valid++], rec, r->m->c.n_vocab, longest(r), &e) < 0)
-			tool_die(&e);
+		if (!record_is_summary(rec)) {
+			struct example *x = &r->valid[r->n_valid++];
+
+			if (example_read(x, rec, r->m->c.n_vocab, longest(r), &e) < 0)
+				tool_die(&e);
+		}
 		record_free(rec);
 	}
 	if (status < 0)
@@ -364,13 +387,16 @@ describe_options(const struct run *r)
 
 	for (size_t i = 0; i < r->n_valid; i++)
 		valid = example_hash(valid, &r->valid[i]);
-	buf_printf(&b, "full %s params=%zu rate=%g schedule=%s warmup=%g steps=%ld batch=%ld batch_tokens=%ld "
-		"pass_tokens=%ld max_tokens=%zu clip=%g weight_decay=%g beta1=%g beta2=%g products=%s",
-		r->m->c.arch, r->t.p.n, o.rate, o.schedule, o.warmup, o.steps, o.batch, o.batch_tokens, o.pass_tokens,
-		longest(r), o.clip, o.weight_decay, o.beta1, o.beta2, r->t.o.bf16 ? "bf16" : "f32");
+	buf_printf(&b,
+		"full %s params=%zu rate=%g schedule=%s warmup=%g steps=%ld batch=%ld "
+		"batch_tokens=%ld pass_tokens=%ld max_tokens=%zu clip=%g weight_decay=%g "
+		"beta1=%g beta2=%g products=%s",
+		r->m->c.arch, r->t.p.n, o.rate, o.schedule, o.warmup, o.steps, o.batch,
+		o.batch_tokens, o.pass_tokens, longest(r), o.clip, o.weight_decay, o.beta1, o.beta2,
+		r->t.o.bf16 ? "bf16" : "f32");
 	if (o.valid)
-		buf_printf(&b, " valid=%016llx valid_every=%ld patience=%ld", (unsigned long long)valid, o.valid_every,
-			o.patience);
+		buf_printf(&b, " valid=%016llx valid_every=%ld patience=%ld",
+			(unsigned long long)valid, o.valid_every, o.patience);
 	return buf_str(&b);
 }
 
@@ -390,13 +416,14 @@ resume(struct run *r)
 		while (wait_input(r) && !stop_signal)
 			save_signal = 0; /* nothing new to save */
 		if (stop_signal)
-			tool_fail("stopped by signal %d before the first new record", (int)stop_signal);
+			tool_fail("stopped by signal %d before a new record", (int)stop_signal);
 		status = next_example(r, &x, &e);
 		if (status < 0)
 			tool_die(&e);
 		if (status == 0)
-			tool_fail("stdin ends after %llu records, but %s has consumed %llu: give the same stream again",
-				(unsigned long long)i, r->checkpoint, (unsigned long long)r->s.records);
+			tool_fail("stdin ends after %llu records, but %s has seen %llu",
+				(unsigned long long)i, r->checkpoint,
+				(unsigned long long)r->s.records);
 		hash = example_hash(hash, &x);
 		example_release(&x);
 	}
@@ -417,9 +444,10 @@ warmup_steps(void)
 static void
 say_plan(const struct run *r, size_t bytes)
 {
-	tool_warn("training all %.2f M parameters of %s: %ld %s a step, %s products, about %.0f MB of memory",
-		(double)config_params(&r->m->c) * 1e-6, o.model, o.batch_tokens ? o.batch_tokens : o.batch,
-		o.batch_tokens ? "tokens" : "records", o.products, (double)bytes * 1e-6);
+	tool_warn("training all %.2f M parameters of %s: %ld %s a step, %s products, %.0f MB",
+		(double)config_params(&r->m->c) * 1e-6, o.model,
+		o.batch_tokens ? o.batch_tokens : o.batch, o.batch_tokens ? "tokens" : "records",
+		o.products, (double)bytes * 1e-6);
 }
 
 /* The share of stdin that has been read, where that is a file; else 0. */
@@ -435,6 +463,17 @@ share_read(void)
 	return at < 0 || at > st.st_size ? 0 : (double)at / (double)st.st_size;
 }
 
+static void
+put_duration(struct buf *b, double seconds)
+{
+	if (seconds < 90)
+		buf_printf(b, "; about %.0f s left", seconds);
+	else if (seconds < 5400)
+		buf_printf(b, "; about %.0f minutes left", seconds / 60);
+	else
+		buf_printf(b, "; about %.1f hours left", seconds / 3600);
+}
+
 /* After the first steps: how long all of them will take, where that can be known. */
 static void
 say_time(struct run *r)
@@ -443,7 +482,8 @@ say_time(struct run *r)
 	uint64_t done = r->t.step - r->first_step;
 	struct buf b = { 0 };
 
-	if (r->told_time || done < 2 || (done < 10 && seconds < 10) || (o.steps && r->t.step >= (uint64_t)o.steps))
+	if (r->told_time || done < 2 || (done < 10 && seconds < 10) ||
+		(o.steps && r->t.step >= (uint64_t)o.steps))
 		return;
 	r->told_time = true;
 	buf_printf(&b, "%.0f tokens/s", (double)(r->s.tokens - r->start_tokens) / seconds);
@@ -451,9 +491,8 @@ say_time(struct run *r)
 		left = seconds / (double)done * (double)((uint64_t)o.steps - r->t.step);
 	else if (share > r->start_share && share < 1)
 		left = seconds / (share - r->start_share) * (1 - share);
-	if (o.steps || left > 0)
-		buf_printf(&b, left < 90 ? "; about %.0f s left" : left < 5400 ? "; about %.0f minutes left"
-			: "; about %.1f hours left", left < 90 ? left : left < 5400 ? left / 60 : left / 3600);
+	if (left > 0)
+		put_duration(&b, left);
 	else
 		buf_puts(&b, "; it ends when the records do");
 	progress_clear(&r->progress);
@@ -502,7 +541,8 @@ train(struct run *r)
 	r->start_share = share_read();
 	r->first_step = r->t.step;
 	r->start_tokens = r->s.tokens;
-	progress_init(&r->progress, "steps", over || !o.steps ? 0 : (size_t)((uint64_t)o.steps - r->t.step));
+	progress_init(&r->progress, "steps",
+		over || !o.steps ? 0 : (size_t)((uint64_t)o.steps - r->t.step));
 	r->progress.on = r->progress.on && !isatty(STDOUT_FILENO); /* the log is progress enough */
 	while (!over) {
 		int status = fill(r, &e);
@@ -512,9 +552,11 @@ train(struct run *r)
 		if (save_signal || stop_signal) {
 			save(r);
 			progress_clear(&r->progress);
-			tool_warn("step %llu saved in %s", (unsigned long long)r->t.step, r->checkpoint);
+			tool_warn("step %llu saved in %s", (unsigned long long)r->t.step,
+				r->checkpoint);
 			if (stop_signal)
-				tool_fail("stopped by signal %d; go on with --resume and the same stream", (int)stop_signal);
+				tool_fail("stopped by signal %d; --resume goes on from there",
+					(int)stop_signal);
 			save_signal = 0;
 			continue;
 		}
@@ -554,7 +596,7 @@ release(struct run *r)
 	free(r->options);
 }
 
-/* Better now than after hours: can both files be written, and is nothing there that a run would destroy? */
+/* Better now than after hours: can both files be written, and would no older run be lost? */
 static void
 check_files(struct run *r)
 {
@@ -568,7 +610,7 @@ check_files(struct run *r)
 	if (file_out_check(o.out, &e) < 0 || file_out_check(r->checkpoint, &e) < 0)
 		tool_die(&e);
 	if (!o.resume && access(r->checkpoint, F_OK) == 0)
-		tool_fail("%s is of a run that did not end: --resume goes on from it, removing it begins anew",
+		tool_fail("%s: a run did not end: --resume goes on, removing it begins anew",
 			r->checkpoint);
 }
 
@@ -586,7 +628,8 @@ main(int argc, char **argv)
 	if (!o.model || (!o.out && !o.dry_run))
 		tool_usage("%s is needed", o.model ? "-o FILE" : "-m MODEL");
 	if (!o.steps && (strcmp(o.schedule, "constant") != 0 || (o.warmup > 0 && o.warmup < 1)))
-		tool_usage("%s needs --steps", o.warmup > 0 && o.warmup < 1 ? "a share of warm-up" : o.schedule);
+		tool_usage("%s needs --steps",
+			o.warmup > 0 && o.warmup < 1 ? "a share of warm-up" : o.schedule);
 	if (!o.dry_run)
 		check_files(&r);
 	r.m = model_open(o.model, &e);
@@ -596,9 +639,10 @@ main(int argc, char **argv)
 		o.products = gemm_bf16_here() ? "bf16" : "f32";
 	else if (strcmp(o.products, "bf16") == 0 && !gemm_bf16_here())
 		tool_fail("no bf16 products here (%s): use --products f32", gemm_backend());
-	to = (struct trainer_opts){ o.beta1, o.beta2, 1e-8, o.weight_decay, o.clip, (size_t)o.pass_tokens,
-		strcmp(o.products, "bf16") == 0 };
-	bytes = trainer_bytes(&r.m->c, &to) + (o.valid ? config_params(&r.m->c) * sizeof *r.s.best_weights : 0);
+	to = (struct trainer_opts){ o.beta1, o.beta2, 1e-8, o.weight_decay, o.clip,
+		(size_t)o.pass_tokens, strcmp(o.products, "bf16") == 0 };
+	bytes = trainer_bytes(&r.m->c, &to) +
+		(o.valid ? config_params(&r.m->c) * sizeof *r.s.best_weights : 0);
 	say_plan(&r, bytes);
 	if (o.dry_run) {
 		model_free(r.m);

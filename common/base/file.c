@@ -73,7 +73,8 @@ file_out_check(const char *path, struct err *e)
 
 	/* Opening a pipe and closing it again would be the end of the file for who reads it. */
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
-		return access(path, W_OK) == 0 ? 0 : err_set(e, "cannot write %s: %s", path, strerror(errno));
+		return access(path, W_OK) == 0 ? 0 :
+			err_set(e, "cannot write %s: %s", path, strerror(errno));
 	if (file_out_open(&o, path, 0, e) < 0)
 		return -1;
 	file_out_abort(&o);

@@ -19,7 +19,8 @@ int file_out_open(struct file_out *o, const char *path, unsigned mode, struct er
 /* Flush, fsync, rename, fsync the folder. On failure the old file stands and the temporary one is
  * gone. */
 int file_out_commit(struct file_out *o, struct err *e);
-/* Can `path` be written, as far as one can tell without doing it? For tools that write only after long work. */
+/* Can `path` be written, as far as one can tell without doing it? For tools that write only after
+ * long work. */
 int file_out_check(const char *path, struct err *e);
 /* Give up: remove the temporary file. Harmless after commit. */
 void file_out_abort(struct file_out *o);

@@ -99,8 +99,10 @@ kv_copy(const struct model *m, struct kv *dst, const struct kv *src, size_t n, s
 	if (kv_grow(&m->c, dst, n, e) < 0)
 		return -1;
 	for (size_t l = 0; l < m->c.n_layer && n > 0; l++) {
-		memcpy(dst->k + l * dst->cap * width, src->k + l * src->cap * width, n * width * sizeof *dst->k);
-		memcpy(dst->v + l * dst->cap * width, src->v + l * src->cap * width, n * width * sizeof *dst->v);
+		memcpy(dst->k + l * dst->cap * width, src->k + l * src->cap * width,
+			n * width * sizeof *dst->k);
+		memcpy(dst->v + l * dst->cap * width, src->v + l * src->cap * width,
+			n * width * sizeof *dst->v);
 	}
 	dst->n = n;
 	return 0;
@@ -145,7 +147,8 @@ tape_init(struct tape *t, const struct config *c, size_t max_tokens, struct err 
 	p = t->memory = mem_try(tape_bytes(c, max_tokens), 1);
 	if (!p) {
 		tape_release(t);
-		return err_set(e, "not enough memory for the activations of %zu tokens", max_tokens);
+		return err_set(e, "not enough memory for the activations of %zu tokens",
+			max_tokens);
 	}
 	for (size_t l = 0; l < c->n_layer; l++)
 		p = acts_place(&t->layers[l], c, max_tokens, p);
@@ -203,7 +206,8 @@ angles_grow(struct forward *f, size_t n, struct err *e)
 		return err_set(e, "not enough memory for %zu positions", cap);
 	for (size_t pos = 0; pos < cap; pos++)
 		for (size_t i = 0; i < half; i++) {
-			double freq = pow((double)c->rope_base, -2.0 * (double)i / (double)c->rope_dim);
+			double freq =
+				pow((double)c->rope_base, -2.0 * (double)i / (double)c->rope_dim);
 
 			t[pos * 2 * half + i] = (float)cos((double)pos * freq);
 			t[pos * 2 * half + half + i] = (float)sin((double)pos * freq);
@@ -215,7 +219,8 @@ angles_grow(struct forward *f, size_t n, struct err *e)
 }
 
 int
-forward_angles(struct forward *f, size_t pos, const float **cosine, const float **sine, struct err *e)
+forward_angles(struct forward *f, size_t pos, const float **cosine, const float **sine,
+	struct err *e)
 {
 	size_t half = f->m->c.rope_dim / 2;
 
@@ -226,7 +231,8 @@ forward_angles(struct forward *f, size_t pos, const float **cosine, const float 
 	return 0;
 }
 
-/* Scratch for a pass of n tokens that attends to at most `positions`; `aliased` acts where there is no tape. */
+/* Scratch for a pass of n tokens that attends to at most `positions`; `aliased` acts where there is
+ * no tape. */
 static int
 reserve(struct forward *f, size_t n, size_t positions, bool aliased, struct err *e)
 {
@@ -260,7 +266,9 @@ reserve(struct forward *f, size_t n, size_t positions, bool aliased, struct err 
 			free(f->scores[i]);
 			f->scores[i] = mem_try(QUERIES * positions, sizeof **f->scores);
 			if (!f->scores[i])
-				return err_set(e, "not enough memory for attention to %zu positions", positions);
+				return err_set(e,
+					"not enough memory for attention to %zu positions",
+					positions);
 		}
 		f->scores_cap = positions;
 	}
@@ -275,7 +283,8 @@ norm_rows(void *arg, size_t job, size_t thread)
 
 	(void)thread;
 	for (size_t i = job * ROWS; i < f->n && i < (job + 1) * ROWS; i++)
-		kernels()->rmsnorm(f->from + i * width, f->vector, width, f->m->c.norm_eps, f->to + i * width);
+		kernels()->rmsnorm(f->from + i * width, f->vector, width, f->m->c.norm_eps,
+			f->to + i * width);
 }
 
 static void
@@ -318,7 +327,8 @@ swiglu_rows(void *arg, size_t job, size_t thread)
 	size_t width = f->m->c.n_ff, at = job * ROWS, n = f->n - at < ROWS ? f->n - at : ROWS;
 
 	(void)thread;
-	kernels()->swiglu(f->a->gate + at * width, f->a->up + at * width, n * width, f->act + at * width);
+	kernels()->swiglu(f->a->gate + at * width, f->a->up + at * width, n * width,
+		f->act + at * width);
 }
 
 /* Rotate a chunk's queries and keys and put its keys and values into the cache. */
@@ -350,7 +360,7 @@ rope_chunk(void *arg, size_t job, size_t thread)
 	}
 }
 
-/* One head of one chunk: out = softmax(q · kᵀ / sqrt(hd)) · v over the positions up to each query. */
+/* One head of one chunk: out = softmax(q · kᵀ / sqrt(hd)) · v over positions up to each query. */
 static void
 attend(void *arg, size_t job, size_t thread)
 {
@@ -361,8 +371,10 @@ attend(void *arg, size_t job, size_t thread)
 	const struct kv *kv = p->c->kv;
 	size_t h = job % c->n_head, hd = c->head_dim, width = kv_width(c), stride = c->n_head * hd;
 	size_t head = h / (c->n_head / c->n_head_kv) * hd;
-	const float *k = (kv ? kv->k + f->layer * kv->cap * width : f->a->k + p->first * width) + head;
-	const float *v = (kv ? kv->v + f->layer * kv->cap * width : f->a->v + p->first * width) + head;
+	const float *k =
+		(kv ? kv->k + f->layer * kv->cap * width : f->a->k + p->first * width) + head;
+	const float *v =
+		(kv ? kv->v + f->layer * kv->cap * width : f->a->v + p->first * width) + head;
 	const float *q = f->a->q + p->first * stride + h * hd;
 	float *out = f->a->att + p->first * stride + h * hd, *s = f->scores[thread];
 	float scale = 1.0f / sqrtf((float)hd);
@@ -396,7 +408,8 @@ attend(void *arg, size_t job, size_t thread)
 }
 
 static int
-check_chunks(struct forward *f, const struct chunk *chunks, size_t n, size_t *tokens, size_t *positions, struct err *e)
+check_chunks(struct forward *f, const struct chunk *chunks, size_t n, size_t *tokens,
+	size_t *positions, struct err *e)
 {
 	*tokens = *positions = 0;
 	for (size_t i = 0; i < n; i++) {
@@ -407,8 +420,8 @@ check_chunks(struct forward *f, const struct chunk *chunks, size_t n, size_t *to
 			return err_set(e, "%zu outputs of %zu tokens", c->n_out, c->n);
 		for (size_t j = 0; j < c->n; j++)
 			if (c->tokens[j] < 0 || (size_t)c->tokens[j] >= f->m->c.n_vocab)
-				return err_set(e, "token %d is outside the vocabulary of %zu", c->tokens[j],
-					f->m->c.n_vocab);
+				return err_set(e, "token %d is outside the vocabulary of %zu",
+					c->tokens[j], f->m->c.n_vocab);
 		*tokens += c->n;
 		if (past + c->n > *positions)
 			*positions = past + c->n;
@@ -462,15 +475,17 @@ layer_run(struct forward *f, const struct layer *w, float *next, bool rows)
 }
 
 static int
-run(struct forward *f, struct chunk *chunks, size_t n_chunks, struct tape *t, float *out, struct err *e)
+run(struct forward *f, struct chunk *chunks, size_t n_chunks, struct tape *t, float *out,
+	struct err *e)
 {
 	const struct model *m = f->m;
 	size_t tokens, positions, width = m->c.n_embd;
 	bool rows = true;
 	float *last;
 
-	if (check_chunks(f, chunks, n_chunks, &tokens, &positions, e) < 0
-		|| reserve(f, tokens, positions, t == NULL, e) < 0 || place_chunks(f, chunks, n_chunks, e) < 0)
+	if (check_chunks(f, chunks, n_chunks, &tokens, &positions, e) < 0 ||
+		reserve(f, tokens, positions, t == NULL, e) < 0 ||
+		place_chunks(f, chunks, n_chunks, e) < 0)
 		return -1;
 	for (size_t i = 0; i < f->n_places; i++) {
 		struct place *p = &f->places[i];
@@ -488,7 +503,8 @@ run(struct forward *f, struct chunk *chunks, size_t n_chunks, struct tape *t, fl
 	for (size_t i = 0; i < f->n_places; i++) {
 		const struct place *p = &f->places[i];
 
-		normalize(f, last + (p->first + p->c->n - p->c->n_out) * width, m->norm, p->c->n_out, out);
+		normalize(f, last + (p->first + p->c->n - p->c->n_out) * width, m->norm,
+			p->c->n_out, out);
 		out += p->c->n_out * width;
 		if (p->c->kv)
 			p->c->kv->n += p->c->n;
@@ -503,7 +519,8 @@ forward_run(struct forward *f, struct chunk *chunks, size_t n_chunks, float *out
 }
 
 int
-forward_tape(struct forward *f, struct chunk *chunks, size_t n_chunks, struct tape *t, float *out, struct err *e)
+forward_tape(struct forward *f, struct chunk *chunks, size_t n_chunks, struct tape *t, float *out,
+	struct err *e)
 {
 	size_t n = 0;
 

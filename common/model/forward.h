@@ -1,17 +1,18 @@
-/* The forward pass, for one or many sequences at once: RMSNorm, rotary positions, grouped-query attention and SwiGLU
- * (Llama; Touvron et al. 2023).
+/* The forward pass, for one or many sequences at once: RMSNorm, rotary positions, grouped-query
+ * attention and SwiGLU (Llama; Touvron et al. 2023).
  *
- * A call takes chunks: each appends some tokens to one sequence's KV cache, or stands for itself without one, and
- * asks for the hidden states (after the last norm) of its last `n_out` tokens. Logits are a separate product, so
- * that callers with many positions can take them in pieces. Results of a chunk do not depend on the other chunks of
- * the call. */
+ * A call takes chunks: each appends some tokens to one sequence's KV cache, or stands for itself
+ * without one, and asks for the hidden states (after the last norm) of its last `n_out` tokens.
+ * Logits are a separate product, so that callers with many positions can take them in pieces.
+ * Results of a chunk do not depend on the other chunks of the call. */
 #ifndef MODEL_FORWARD_H
 #define MODEL_FORWARD_H
 
 #include "base/pool.h"
 #include "model/model.h"
 
-/* Keys (rotated) and values of one sequence: [layer][position][n_head_kv*head_dim] f32, grown as needed. */
+/* Keys (rotated) and values of one sequence: [layer][position][n_head_kv*head_dim] f32, grown as
+ * needed. */
 struct kv {
 	float *k, *v;
 	size_t n;   /* positions filled */
@@ -31,9 +32,10 @@ struct chunk {
 	size_t n_out;
 };
 
-/* What one layer computed for M tokens laid end to end, all (M, width). The backward pass starts from these. */
+/* What one layer computed for M tokens laid end to end, all (M, width). The backward pass starts
+ * from these. */
 struct acts {
-	float *x;          /* (M, C) the layer's input; of the layer behind the last, the last norm's input */
+	float *x;          /* (M, C) the layer's input; behind the last layer, the last norm's */
 	float *q, *k, *v;  /* rotated queries and keys, values */
 	float *att;        /* (M, n_head*hd) attention's output, before the product with o */
 	float *mid;        /* (M, C) x plus attention */
@@ -56,15 +58,20 @@ struct forward;
 struct forward *forward_new(const struct model *m, struct pool *p);
 void forward_free(struct forward *f);
 
-/* out: (sum of n_out, C), chunk after chunk. The pass picks weight_mul_rows when every chunk has one token, weight_mul
- * otherwise. Token ids out of range and lack of memory are errors; the KV caches are then as before. */
-int forward_run(struct forward *f, struct chunk *chunks, size_t n_chunks, float *out, struct err *e);
+/* out: (sum of n_out, C), chunk after chunk. The pass picks weight_mul_rows when every chunk has
+ * one token, weight_mul otherwise. Token ids out of range and lack of memory are errors; the KV
+ * caches are then as before. */
+int forward_run(struct forward *f, struct chunk *chunks, size_t n_chunks, float *out,
+	struct err *e);
 /* The same over chunks without caches, with every layer's activations kept on the tape. */
-int forward_tape(struct forward *f, struct chunk *chunks, size_t n_chunks, struct tape *t, float *out, struct err *e);
+int forward_tape(struct forward *f, struct chunk *chunks, size_t n_chunks, struct tape *t,
+	float *out, struct err *e);
 /* logits (n, V) of n hidden states. `rows`: as for one-token passes (weight_mul_rows). */
 void forward_logits(struct forward *f, const float *hidden, size_t n, float *logits, bool rows);
 
-/* cos and sin (rope_dim/2 each) of the angles at position pos, valid until a later call with a larger one. */
-int forward_angles(struct forward *f, size_t pos, const float **cosine, const float **sine, struct err *e);
+/* cos and sin (rope_dim/2 each) of the angles at position pos, valid until a later call with a
+ * larger one. */
+int forward_angles(struct forward *f, size_t pos, const float **cosine, const float **sine,
+	struct err *e);
 
 #endif

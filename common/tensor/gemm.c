@@ -14,16 +14,18 @@
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-/* BLIS 0.9 does not know Intel's newer AVX-512 Xeons and falls back to `haswell` there, where `skx` is 1.5 times
- * faster. On AMD its pick is the faster one (measured on Zen 4), so only Intel is helped. */
+/* BLIS 0.9 does not know Intel's newer AVX-512 Xeons and falls back to `haswell` there, where `skx`
+ * is 1.5 times faster. On AMD its pick is the faster one (measured on Zen 4), so only Intel is
+ * helped. */
 static void
 start(void)
 {
 #ifdef __x86_64__
 	__builtin_cpu_init();
-	if (__builtin_cpu_is("intel") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")
-		&& __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")
-		&& strncmp(bli_info_get_version_str(), "0.9", 3) == 0)
+	if (__builtin_cpu_is("intel") && __builtin_cpu_supports("avx512f") &&
+		__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+		__builtin_cpu_supports("avx512vl") &&
+		strncmp(bli_info_get_version_str(), "0.9", 3) == 0)
 		setenv("BLIS_ARCH_TYPE", "0", 0);
 #endif
 	bli_init();
@@ -31,8 +33,8 @@ start(void)
 }
 
 void
-gemm(bool ta, bool tb, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, size_t ldb,
-	float beta, float *c, size_t ldc)
+gemm(bool ta, bool tb, size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b,
+	size_t ldb, float beta, float *c, size_t ldc)
 {
 	rntm_t plain = BLIS_RNTM_INITIALIZER;
 	float one = 1;
@@ -40,13 +42,14 @@ gemm(bool ta, bool tb, size_t m, size_t n, size_t k, const float *a, size_t lda,
 	pthread_once(&once, start);
 	if (m == 0 || n == 0)
 		return;
-	/* Its kernels for small matrices differ at the edges, so that a row's bits would depend on where it stands.
-	 * Without them a tile is a tile; that costs time below some 32 rows. */
+	/* Its kernels for small matrices differ at the edges, so that a row's bits would depend on
+	 * where it stands. Without them a tile is a tile; that costs time below some 32 rows. */
 	bli_rntm_disable_l3_sup(&plain);
 	bli_rntm_set_num_threads(1, &plain);
-	bli_sgemm_ex(ta ? BLIS_TRANSPOSE : BLIS_NO_TRANSPOSE, tb ? BLIS_TRANSPOSE : BLIS_NO_TRANSPOSE, (dim_t)m,
-		(dim_t)n, (dim_t)k, &one, (float *)a, (inc_t)lda, 1, (float *)b, (inc_t)ldb, 1, &beta, c,
-		(inc_t)ldc, 1, NULL, &plain);
+	bli_sgemm_ex(ta ? BLIS_TRANSPOSE : BLIS_NO_TRANSPOSE,
+		tb ? BLIS_TRANSPOSE : BLIS_NO_TRANSPOSE, (dim_t)m, (dim_t)n, (dim_t)k, &one,
+		(float *)a, (inc_t)lda, 1, (float *)b, (inc_t)ldb, 1, &beta, c, (inc_t)ldc, 1, NULL,
+		&plain);
 }
 
 static void
@@ -58,10 +61,11 @@ widen(const uint16_t *x, size_t ld, size_t rows, size_t cols, float *out)
 }
 
 static void
-gemm_widened(bool ta, bool tb, size_t m, size_t n, size_t k, const uint16_t *a, size_t lda, const uint16_t *b,
-	size_t ldb, float beta, float *c, size_t ldc)
+gemm_widened(bool ta, bool tb, size_t m, size_t n, size_t k, const uint16_t *a, size_t lda,
+	const uint16_t *b, size_t ldb, float beta, float *c, size_t ldc)
 {
-	float *wide_a = mem_alloc(m * k, sizeof *wide_a), *wide_b = mem_alloc(k * n, sizeof *wide_b);
+	float *wide_a = mem_alloc(m * k, sizeof *wide_a);
+	float *wide_b = mem_alloc(k * n, sizeof *wide_b);
 
 	widen(a, lda, ta ? k : m, ta ? m : k, wide_a);
 	widen(b, ldb, tb ? n : k, tb ? k : n, wide_b);
@@ -72,8 +76,8 @@ gemm_widened(bool ta, bool tb, size_t m, size_t n, size_t k, const uint16_t *a, 
 
 #ifdef WITH_DNNL
 
-/* One compiled product. Making one takes a fraction of a millisecond, so they are kept, per thread: a
- * primitive may run in one thread at a time only with its own scratchpad. */
+/* One compiled product. Making one takes a fraction of a millisecond, so they are kept, per thread:
+ * a primitive may run in one thread at a time only with its own scratchpad. */
 struct product {
 	bool ta, tb;
 	size_t m, n, k, lda, ldb, ldc;
@@ -137,8 +141,9 @@ products(void)
 	p = pthread_getspecific(key);
 	if (!p) {
 		p = mem_alloc(1, sizeof *p);
-		if (dnnl_engine_create(&p->engine, dnnl_cpu, 0) != dnnl_success
-			|| dnnl_stream_create(&p->stream, p->engine, dnnl_stream_default_flags) != dnnl_success) {
+		if (dnnl_engine_create(&p->engine, dnnl_cpu, 0) != dnnl_success ||
+			dnnl_stream_create(&p->stream, p->engine, dnnl_stream_default_flags) !=
+				dnnl_success) {
 			free(p);
 			return NULL;
 		}
@@ -148,7 +153,8 @@ products(void)
 }
 
 static dnnl_status_t
-plain(dnnl_memory_desc_t *d, size_t rows, size_t cols, dnnl_data_type_t type, size_t ld, bool transposed)
+plain(dnnl_memory_desc_t *d, size_t rows, size_t cols, dnnl_data_type_t type, size_t ld,
+	bool transposed)
 {
 	dnnl_dims_t dims = { (dnnl_dim_t)rows, (dnnl_dim_t)cols };
 	dnnl_dims_t straight = { (dnnl_dim_t)ld, 1 }, turned = { 1, (dnnl_dim_t)ld };
@@ -220,15 +226,18 @@ product_find(struct products *ps, const struct product *want)
 bool
 gemm_bf16_here(void)
 {
-	return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+	return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) ==
+		dnnl_cpu_isa_avx512_core_bf16;
 }
 
 void
-gemm_bf16(bool ta, bool tb, size_t m, size_t n, size_t k, const uint16_t *a, size_t lda, const uint16_t *b,
-	size_t ldb, float beta, float *c, size_t ldc)
+gemm_bf16(bool ta, bool tb, size_t m, size_t n, size_t k, const uint16_t *a, size_t lda,
+	const uint16_t *b, size_t ldb, float beta, float *c, size_t ldc)
 {
 	struct products *ps = products();
-	struct product want = { ta, tb, m, n, k, lda, ldb, ldc, beta, NULL, { 0 }, { 0 }, { 0 }, 0 }, *p;
+	struct product want = { .ta = ta, .tb = tb, .m = m, .n = n, .k = k, .lda = lda, .ldb = ldb,
+		.ldc = ldc, .beta = beta };
+	struct product *p;
 	dnnl_memory_t ma = NULL, mb = NULL, mc = NULL;
 	bool done = false;
 
@@ -239,7 +248,8 @@ gemm_bf16(bool ta, bool tb, size_t m, size_t n, size_t k, const uint16_t *a, siz
 		&& dnnl_memory_create(&ma, &p->da, ps->engine, (void *)a) == dnnl_success
 		&& dnnl_memory_create(&mb, &p->db, ps->engine, (void *)b) == dnnl_success
 		&& dnnl_memory_create(&mc, &p->dc, ps->engine, c) == dnnl_success) {
-		dnnl_exec_arg_t args[] = { { DNNL_ARG_SRC, ma }, { DNNL_ARG_WEIGHTS, mb }, { DNNL_ARG_DST, mc } };
+		dnnl_exec_arg_t args[] = { { DNNL_ARG_SRC, ma }, { DNNL_ARG_WEIGHTS, mb },
+			{ DNNL_ARG_DST, mc } };
 
 		done = dnnl_primitive_execute(p->primitive, ps->stream, 3, args) == dnnl_success
 			&& dnnl_stream_wait(ps->stream) == dnnl_success;
@@ -263,8 +273,8 @@ gemm_bf16_here(void)
 }
 
 void
-gemm_bf16(bool ta, bool tb, size_t m, size_t n, size_t k, const uint16_t *a, size_t lda, const uint16_t *b,
-	size_t ldb, float beta, float *c, size_t ldc)
+gemm_bf16(bool ta, bool tb, size_t m, size_t n, size_t k, const uint16_t *a, size_t lda,
+	const uint16_t *b, size_t ldb, float beta, float *c, size_t ldc)
 {
 	gemm_widened(ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc);
 }
@@ -284,8 +294,8 @@ describe(void)
 #ifdef WITH_DNNL
 	const dnnl_version_t *v = dnnl_version();
 
-	snprintf(backend + n, sizeof backend - (size_t)n, ", oneDNN %d.%d.%d (%s)", v->major, v->minor, v->patch,
-		gemm_bf16_here() ? "bf16" : "no bf16 on this CPU");
+	snprintf(backend + n, sizeof backend - (size_t)n, ", oneDNN %d.%d.%d (%s)", v->major,
+		v->minor, v->patch, gemm_bf16_here() ? "bf16" : "no bf16 on this CPU");
 #else
 	snprintf(backend + n, sizeof backend - (size_t)n, ", built without oneDNN");
 #endif

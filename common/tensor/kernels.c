@@ -34,7 +34,8 @@ fold(const vec *v)
 	return s[0];
 }
 
-/* exp of 16 floats: 2^n * p(r), a degree-6 polynomial; relative error under 2e-7; -inf and small give 0. */
+/* exp of 16 floats: 2^n * p(r), a degree-6 polynomial; relative error under 2e-7; -inf and small
+ * give 0. */
 static inline void
 vec_exp(vec *x)
 {
@@ -92,7 +93,8 @@ axpy(size_t n, float a, const float *x, float *y)
 
 /* Four weight rows against one x at a time: x is read once per four rows. */
 static void
-dot_rows(const float *w, size_t rows, const float *x, size_t ldx, size_t m, size_t k, float *y, size_t ldy)
+dot_rows(const float *w, size_t rows, const float *x, size_t ldx, size_t m, size_t k, float *y,
+	size_t ldy)
 {
 	size_t i = 0;
 
@@ -151,7 +153,8 @@ rmsnorm(const float *x, const float *w, size_t n, float eps, float *out)
 }
 
 static void
-rmsnorm_back(const float *x, const float *w, float rstd, const float *dout, size_t n, float *dx, float *dw)
+rmsnorm_back(const float *x, const float *w, float rstd, const float *dout, size_t n, float *dx,
+	float *dw)
 {
 	vec s = { 0 };
 	float t = 0, c;
@@ -367,7 +370,8 @@ static void
 adamw(const struct adamw *a, float *restrict w, const float *restrict g, float *restrict m,
 	float *restrict v, size_t n)
 {
-	float step = a->lr / a->correct1, root = 1.0f / sqrtf(a->correct2), decay = 1.0f - a->lr * a->weight_decay;
+	float step = a->lr / a->correct1, root = 1.0f / sqrtf(a->correct2);
+	float decay = 1.0f - a->lr * a->weight_decay;
 
 	for (size_t i = 0; i < n; i++) {
 		float d = g[i] * a->grad_scale;

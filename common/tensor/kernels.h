@@ -1,8 +1,8 @@
 /* Vector kernels: the loops between the matrix products, and products with few rows.
  *
- * kernels.c is plain C on GCC's portable vectors of 16 floats. It is compiled once per CPU level (generic,
- * avx2, avx512) and the best one that the CPU has is chosen at run time; SR_CPU=generic|avx2|avx512 forces
- * one. Sums run over 16 lanes and are folded in a fixed order. */
+ * kernels.c is plain C on GCC's portable vectors of 16 floats. It is compiled once per CPU level
+ * (generic, avx2, avx512) and the best one that the CPU has is chosen at run time;
+ * SR_CPU=generic|avx2|avx512 forces one. Sums run over 16 lanes and are folded in a fixed order. */
 #ifndef TENSOR_KERNELS_H
 #define TENSOR_KERNELS_H
 
@@ -20,14 +20,14 @@ struct kernels {
 	float (*dot)(const float *a, const float *b, size_t n);
 	/* y += a x */
 	void (*axpy)(size_t n, float a, const float *x, float *y);
-	/* y[j*ldy + i] = w[i*k ..] · x[j*ldx ..] for i < rows, j < m: the weights' rows in f32, few x */
-	void (*dot_rows)(const float *w, size_t rows, const float *x, size_t ldx, size_t m, size_t k, float *y,
-		size_t ldy);
+	/* y[j*ldy + i] = w[i*k ..] · x[j*ldx ..] for i < rows, j < m: the weights' rows in f32 */
+	void (*dot_rows)(const float *w, size_t rows, const float *x, size_t ldx, size_t m,
+		size_t k, float *y, size_t ldy);
 	/* out = x * rstd * w; returns rstd = 1 / sqrt(mean(x²) + eps). Zhang and Sennrich 2019 */
 	float (*rmsnorm)(const float *x, const float *w, size_t n, float eps, float *out);
 	/* dx += the gradient towards x, dw += towards w, of rmsnorm's out given dout */
-	void (*rmsnorm_back)(const float *x, const float *w, float rstd, const float *dout, size_t n,
-		float *dx, float *dw);
+	void (*rmsnorm_back)(const float *x, const float *w, float rstd, const float *dout,
+		size_t n, float *dx, float *dw);
 	/* out = silu(gate) * up. Shazeer 2020 */
 	void (*swiglu)(const float *gate, const float *up, size_t n, float *out);
 	/* dgate and dup of swiglu, written over gate and up */
@@ -38,14 +38,15 @@ struct kernels {
 	float (*logsumexp)(const float *x, size_t n);
 	/* x = (exp(x - lse)) * scale, in place */
 	void (*softmax_scaled)(float *x, size_t n, float lse, float scale);
-	/* neighbouring pairs of x turned by the angles of cos and sin (n/2 each); sign -1 turns back */
+	/* neighbouring pairs of x turned by the angles of cos and sin (n/2 each); sign -1: back */
 	void (*rope)(float *x, const float *cosine, const float *sine, size_t n, float sign);
 	void (*to_bf16)(const float *x, uint16_t *out, size_t n);
 	void (*q8_0_load)(const void *src, float *dst, size_t n);
 	/* sum of squares, for the gradient norm */
 	double (*sum_squares)(const float *x, size_t n);
 	/* One AdamW update of n parameters (Loshchilov and Hutter 2019) */
-	void (*adamw)(const struct adamw *a, float *w, const float *g, float *m, float *v, size_t n);
+	void (*adamw)(const struct adamw *a, float *w, const float *g, float *m, float *v,
+		size_t n);
 };
 
 /* The chosen set. Thread-safe; the first call looks at the CPU. */

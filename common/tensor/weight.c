@@ -7,7 +7,8 @@
 #include "tensor/kernels.h"
 #include "tensor/types.h"
 
-/* Rows of w that a job takes: a function of the shape alone, so that results do not depend on threads. */
+/* Rows of w that a job takes: a function of the shape alone, so that results do not depend on
+ * threads. */
 static size_t
 panel(size_t rows)
 {
@@ -39,8 +40,8 @@ weight_row(const struct weight *w, size_t i, float *out)
 	type_info(w->type)->load(row_at(w, i), out, w->cols);
 }
 
-/* Rows of x that a bf16 job takes; the last block is padded to a multiple of LAST, so that few products have to
- * be compiled. */
+/* Rows of x that a bf16 job takes; the last block is padded to a multiple of LAST, so that few
+ * products have to be compiled. */
 enum { BLOCK = 256, LAST = 32 };
 
 struct mul {
@@ -58,7 +59,8 @@ scratch_of(const struct mul *a, size_t thread)
 {
 	size_t step = panel(a->w->rows);
 
-	return pool_scratch(a->pool, thread, (step * a->w->cols * 3 / 2 + BLOCK * step) * sizeof(float));
+	return pool_scratch(a->pool, thread,
+		(step * a->w->cols * 3 / 2 + BLOCK * step) * sizeof(float));
 }
 
 static void
@@ -77,14 +79,16 @@ mul_panel_bf16(void *arg, size_t job, size_t thread)
 {
 	struct mul *a = arg;
 	const struct weight *w = a->w;
-	size_t step = panel(w->rows), i = job % a->panels * step, n = w->rows - i < step ? w->rows - i : step;
+	size_t step = panel(w->rows), i = job % a->panels * step;
+	size_t n = w->rows - i < step ? w->rows - i : step;
 	size_t j = job / a->panels * BLOCK, m = a->m - j < BLOCK ? a->m - j : BLOCK;
 	size_t whole = (m + LAST - 1) / LAST * LAST;
 	float *scratch = scratch_of(a, thread), *y = a->y + j * w->rows + i;
 	uint16_t *expanded = (uint16_t *)(scratch + step * w->cols);
 	float *padded = scratch + step * w->cols * 3 / 2;
 	const uint16_t *rows = expanded;
-	/* a single column is always written to the same kind of place: oneDNN has other kernels for it else */
+	/* a single column is always written to the same kind of place: oneDNN has other kernels for
+	 * it else */
 	bool apart = whole > m || n == 1;
 
 	if (w->type == TYPE_BF16)
@@ -114,18 +118,19 @@ mul_rows(void *arg, size_t job, size_t thread)
 {
 	struct mul *a = arg;
 	const struct weight *w = a->w;
-	size_t step = panel(w->rows), from = job * step, to = from + step < w->rows ? from + step : w->rows;
+	size_t step = panel(w->rows), from = job * step;
+	size_t to = from + step < w->rows ? from + step : w->rows;
 	float *scratch = scratch_of(a, thread);
 
 	for (size_t i = from; i < to; i += 4) {
 		size_t n = to - i < 4 ? to - i : 4;
 
-		kernels()->dot_rows(rows_f32(w, i, n, scratch), n, a->x, w->cols, a->m, w->cols, a->y + i,
-			w->rows);
+		kernels()->dot_rows(rows_f32(w, i, n, scratch), n, a->x, w->cols, a->m, w->cols,
+			a->y + i, w->rows);
 	}
 }
 
-/* bf16 products for weights that are stored in fewer bits than f32; SR_PRODUCTS=f32 turns them off. */
+/* bf16 products for weights that are stored in fewer bits than f32; SR_PRODUCTS=f32 is without. */
 static bool
 use_bf16(const struct weight *w)
 {
@@ -146,7 +151,8 @@ weight_mul(struct pool *p, const struct weight *w, const float *x, size_t m, flo
 		pool_run(p, a.panels, mul_panel, &a);
 		return;
 	}
-	a.half = pool_scratch(p, pool_size(p), (m + LAST - 1) / LAST * LAST * w->cols * sizeof *a.half);
+	a.half = pool_scratch(p, pool_size(p),
+		(m + LAST - 1) / LAST * LAST * w->cols * sizeof *a.half);
 	pool_run(p, (m + LAST - 1) / LAST, halve_rows, &a);
 	pool_run(p, (m + BLOCK - 1) / BLOCK * a.panels, mul_panel_bf16, &a);
 }

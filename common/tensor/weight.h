@@ -1,9 +1,11 @@
-/* A weight matrix as it lies in the file, and its products. Shapes: x (M,K), w (N,K), y (M,N), all row-major.
+/* A weight matrix as it lies in the file, and its products. Shapes: x (M,K), w (N,K), y (M,N), all
+ * row-major.
  *
- * Two ways, for two uses. `weight_mul` is for many rows (prompts, scoring): BLIS in f32, or oneDNN in bf16
- * where the build and the CPU have it and the weights are not F32. `weight_mul_rows` is for few rows (a token of each
- * sequence being generated): it reads the stored format once and multiplies in f32.
- * In both a row's result does not depend on how many rows stand beside it, nor on the number of threads. */
+ * Two ways, for two uses. `weight_mul` is for many rows (prompts, scoring): BLIS in f32, or oneDNN
+ * in bf16 where the build and the CPU have it and the weights are not F32. `weight_mul_rows` is for
+ * few rows (a token of each sequence being generated): it reads the stored format once and
+ * multiplies in f32. In both a row's result does not depend on how many rows stand beside it, nor
+ * on the number of threads. */
 #ifndef TENSOR_WEIGHT_H
 #define TENSOR_WEIGHT_H
 
@@ -23,7 +25,8 @@ void weight_mul(struct pool *p, const struct weight *w, const float *x, size_t m
 void weight_mul_rows(struct pool *p, const struct weight *w, const float *x, size_t m, float *y);
 /* out (K) = row `i` of w, in f32. */
 void weight_row(const struct weight *w, size_t i, float *out);
-/* "BLIS 0.9 (skx)", "oneDNN 2.6 bf16", ...: what products run on here; for --version and `sr-model info`. */
+/* "BLIS 0.9 (skx)", "oneDNN 2.6 bf16", ...: what products run on here; for --version and `sr-model
+ * info`. */
 const char *weight_backend(void);
 
 #endif

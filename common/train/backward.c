@@ -51,7 +51,8 @@ round_up(size_t n, size_t to)
 static size_t
 width_f32(const struct config *c)
 {
-	return 3 * c->n_embd + 2 * c->n_head * c->head_dim + 2 * c->n_head_kv * c->head_dim + 4 * c->n_ff;
+	return 3 * c->n_embd + 2 * c->n_head * c->head_dim + 2 * c->n_head_kv * c->head_dim +
+		4 * c->n_ff;
 }
 
 static size_t
@@ -87,7 +88,8 @@ is_half(const struct backward *b)
 }
 
 struct backward *
-backward_new(const struct model *view, struct model *grad, struct pool *p, size_t max_tokens, struct err *e)
+backward_new(const struct model *view, struct model *grad, struct pool *p, size_t max_tokens,
+	struct err *e)
 {
 	const struct config *c = &view->c;
 	struct backward *b = mem_alloc(1, sizeof *b);
@@ -109,10 +111,10 @@ backward_new(const struct model *view, struct model *grad, struct pool *p, size_
 		err_set(e, "not enough memory for the gradients of %zu tokens", max_tokens);
 		return NULL;
 	}
-	float **parts[] = { &b->dx, &b->norm, &b->dnorm, &b->dq, &b->datt, &b->dk, &b->dv, &b->act, &b->dact,
-		&b->dgate, &b->dup };
-	size_t widths[] = { c->n_embd, c->n_embd, c->n_embd, heads, heads, kv, kv, c->n_ff, c->n_ff, c->n_ff,
-		c->n_ff };
+	float **parts[] = { &b->dx, &b->norm, &b->dnorm, &b->dq, &b->datt, &b->dk, &b->dv, &b->act,
+		&b->dact, &b->dgate, &b->dup };
+	size_t widths[] = { c->n_embd, c->n_embd, c->n_embd, heads, heads, kv, kv, c->n_ff, c->n_ff,
+		c->n_ff, c->n_ff };
 
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
 		*parts[i] = at;
@@ -180,11 +182,12 @@ product_dx(const struct product *p, size_t block)
 	size_t at = block * BLOCK, n = p->n - at < BLOCK ? p->n - at : BLOCK;
 
 	if (is_half(p->b))
-		gemm_bf16(false, false, round_up(n, ROWS), w->cols, w->rows, p->b->half_dy + at * w->rows, w->rows,
-			w->data, w->cols, p->beta, p->dx + at * w->cols, w->cols);
-	else
-		gemm(false, false, n, w->cols, w->rows, p->dy + at * w->rows, w->rows, w->data, w->cols, p->beta,
+		gemm_bf16(false, false, round_up(n, ROWS), w->cols, w->rows,
+			p->b->half_dy + at * w->rows, w->rows, w->data, w->cols, p->beta,
 			p->dx + at * w->cols, w->cols);
+	else
+		gemm(false, false, n, w->cols, w->rows, p->dy + at * w->rows, w->rows, w->data,
+			w->cols, p->beta, p->dx + at * w->cols, w->cols);
 }
 
 static void
@@ -194,11 +197,11 @@ product_dw(const struct product *p, size_t panel)
 	size_t at = panel * PANEL, n = w->rows - at < PANEL ? w->rows - at : PANEL;
 
 	if (is_half(p->b))
-		gemm_bf16(true, false, n, w->cols, round_up(p->n, BLOCK), p->b->half_dy + at, w->rows, p->b->half_x,
-			w->cols, 1, p->dw + at * w->cols, w->cols);
+		gemm_bf16(true, false, n, w->cols, round_up(p->n, BLOCK), p->b->half_dy + at,
+			w->rows, p->b->half_x, w->cols, 1, p->dw + at * w->cols, w->cols);
 	else
-		gemm(true, false, n, w->cols, p->n, p->dy + at, w->rows, p->x, w->cols, 1, p->dw + at * w->cols,
-			w->cols);
+		gemm(true, false, n, w->cols, p->n, p->dy + at, w->rows, p->x, w->cols, 1,
+			p->dw + at * w->cols, w->cols);
 }
 
 static void
@@ -213,11 +216,11 @@ product_job(void *arg, size_t job, size_t thread)
 		product_dw(p, job - p->blocks);
 }
 
-/* x must have been halved into half_x already: it often serves several products. dx's rows behind n, up to a
- * multiple of ROWS, are scratch. */
+/* x must have been halved into half_x already: it often serves several products. dx's rows behind
+ * n, up to a multiple of ROWS, are scratch. */
 static void
-product_back(struct backward *b, const struct weight *w, const struct weight *dw, const float *x, const float *dy,
-	size_t n, float *dx, float beta)
+product_back(struct backward *b, const struct weight *w, const struct weight *dw, const float *x,
+	const float *dy, size_t n, float *dx, float beta)
 {
 	struct product p = { b, w, (float *)dw->data, dx, beta, x, dy, n, (n + BLOCK - 1) / BLOCK };
 
@@ -243,7 +246,8 @@ norm_job(void *arg, size_t job, size_t thread)
 
 	(void)thread;
 	for (size_t i = job * ROWS; i < s->n && i < (job + 1) * ROWS; i++)
-		kernels()->rmsnorm(s->x + i * c->n_embd, s->w, c->n_embd, c->norm_eps, s->out + i * c->n_embd);
+		kernels()->rmsnorm(s->x + i * c->n_embd, s->w, c->n_embd, c->norm_eps,
+			s->out + i * c->n_embd);
 }
 
 static void
@@ -260,7 +264,8 @@ norm_back_job(void *arg, size_t job, size_t thread)
 		const float *x = s->x + i * width;
 		float rstd = 1.0f / sqrtf(kernels()->dot(x, x, width) / (float)width + c->norm_eps);
 
-		kernels()->rmsnorm_back(x, s->w, rstd, s->dout + i * width, width, s->dx + i * width, dw);
+		kernels()->rmsnorm_back(x, s->w, rstd, s->dout + i * width, width,
+			s->dx + i * width, dw);
 	}
 }
 
@@ -275,7 +280,8 @@ norm_again(struct backward *b, const float *x, const float *w, size_t n)
 
 /* dx += and dw += */
 static void
-norm_back(struct backward *b, const float *x, const float *w, const float *dout, size_t n, float *dx, const float *dw)
+norm_back(struct backward *b, const float *x, const float *w, const float *dout, size_t n,
+	float *dx, const float *dw)
 {
 	struct norms s = { b, x, w, dout, NULL, dx, n };
 	size_t jobs = (n + ROWS - 1) / ROWS, width = b->view->c.n_embd;
@@ -313,8 +319,8 @@ loss_rows(void *arg, size_t job, size_t thread)
 }
 
 void
-backward_loss(struct backward *b, struct forward *f, const float *hidden, const int *targets, size_t n, float scale,
-	double *loss, float *dhidden)
+backward_loss(struct backward *b, struct forward *f, const float *hidden, const int *targets,
+	size_t n, float scale, double *loss, float *dhidden)
 {
 	size_t width = b->view->c.n_embd;
 	float *dh = b->dnorm; /* padded, where dhidden need not be */
@@ -328,22 +334,25 @@ backward_loss(struct backward *b, struct forward *f, const float *hidden, const 
 		if (!dhidden)
 			continue;
 		halve(b, hidden + i * width, m, width, b->half_x);
-		product_back(b, &b->view->head, &b->grad->head, hidden + i * width, b->logits, m, dh, 0);
+		product_back(b, &b->view->head, &b->grad->head, hidden + i * width, b->logits, m,
+			dh, 0);
 		memcpy(dhidden + i * width, dh, m * width * sizeof *dh);
 	}
 }
 
 void
-attention_back(size_t n, size_t hd, const float *q, const float *dout, float *dq, size_t q_stride, const float *k,
-	const float *v, float *dk, float *dv, size_t kv_stride, float *s, float *ds)
+attention_back(size_t n, size_t hd, const float *q, const float *dout, float *dq, size_t q_stride,
+	const float *k, const float *v, float *dk, float *dv, size_t kv_stride, float *s, float *ds)
 {
 	float scale = 1.0f / sqrtf((float)hd);
 
 	for (size_t i = 0; i < n; i += QUERIES) {
 		size_t m = n - i < QUERIES ? n - i : QUERIES, seen = i + m;
 
-		gemm(false, true, m, seen, hd, q + i * q_stride, q_stride, k, kv_stride, 0, s, seen);
-		gemm(false, true, m, seen, hd, dout + i * q_stride, q_stride, v, kv_stride, 0, ds, seen);
+		gemm(false, true, m, seen, hd, q + i * q_stride, q_stride, k, kv_stride, 0, s,
+			seen);
+		gemm(false, true, m, seen, hd, dout + i * q_stride, q_stride, v, kv_stride, 0, ds,
+			seen);
 		for (size_t r = 0; r < m; r++) {
 			float *p = s + r * seen, *d = ds + r * seen, mean;
 			size_t own = i + r + 1;
@@ -357,9 +366,12 @@ attention_back(size_t n, size_t hd, const float *q, const float *dout, float *dq
 				d[j] = p[j] * (d[j] - mean) * scale;
 			memset(d + own, 0, (seen - own) * sizeof *d);
 		}
-		gemm(false, false, m, hd, seen, ds, seen, k, kv_stride, 0, dq + i * q_stride, q_stride);
-		gemm(true, false, seen, hd, m, ds, seen, q + i * q_stride, q_stride, 1, dk, kv_stride);
-		gemm(true, false, seen, hd, m, s, seen, dout + i * q_stride, q_stride, 1, dv, kv_stride);
+		gemm(false, false, m, hd, seen, ds, seen, k, kv_stride, 0, dq + i * q_stride,
+			q_stride);
+		gemm(true, false, seen, hd, m, ds, seen, q + i * q_stride, q_stride, 1, dk,
+			kv_stride);
+		gemm(true, false, seen, hd, m, s, seen, dout + i * q_stride, q_stride, 1, dv,
+			kv_stride);
 	}
 }
 
@@ -380,8 +392,10 @@ attend_back(void *arg, size_t job, size_t thread)
 	struct layer_back *l = arg;
 	struct backward *b = l->b;
 	const struct config *c = &b->view->c;
-	size_t chunk = job / c->n_head_kv, g = job % c->n_head_kv, hd = c->head_dim, n = l->chunks[chunk].n;
-	size_t group = c->n_head / c->n_head_kv, q_stride = c->n_head * hd, kv_stride = c->n_head_kv * hd;
+	size_t chunk = job / c->n_head_kv, g = job % c->n_head_kv, hd = c->head_dim;
+	size_t n = l->chunks[chunk].n;
+	size_t group = c->n_head / c->n_head_kv, q_stride = c->n_head * hd;
+	size_t kv_stride = c->n_head_kv * hd;
 	size_t at = l->first[chunk] * kv_stride + g * hd;
 	float *s = b->scores[thread], *ds = s + QUERIES * b->scores_cap;
 
@@ -392,8 +406,8 @@ attend_back(void *arg, size_t job, size_t thread)
 	for (size_t h = g * group; h < (g + 1) * group; h++) {
 		size_t from = l->first[chunk] * q_stride + h * hd;
 
-		attention_back(n, hd, l->a->q + from, b->datt + from, b->dq + from, q_stride, l->a->k + at,
-			l->a->v + at, b->dk + at, b->dv + at, kv_stride, s, ds);
+		attention_back(n, hd, l->a->q + from, b->datt + from, b->dq + from, q_stride,
+			l->a->k + at, l->a->v + at, b->dk + at, b->dv + at, kv_stride, s, ds);
 	}
 }
 
@@ -440,7 +454,8 @@ swiglu_turn(void *arg, size_t job, size_t thread)
 	size_t width = l->b->view->c.n_ff, at = job * ROWS, n = l->n - at < ROWS ? l->n - at : ROWS;
 
 	(void)thread;
-	kernels()->swiglu_back(l->b->dgate + at * width, l->b->dup + at * width, l->b->dact + at * width, n * width);
+	kernels()->swiglu_back(l->b->dgate + at * width, l->b->dup + at * width,
+		l->b->dact + at * width, n * width);
 }
 
 static void
@@ -483,7 +498,8 @@ scores_grow(struct backward *b, size_t longest, struct err *e)
 		free(b->scores[i]);
 		b->scores[i] = mem_try(2 * QUERIES * longest, sizeof **b->scores);
 		if (!b->scores[i])
-			return err_set(e, "not enough memory for attention to %zu positions", longest);
+			return err_set(e, "not enough memory for attention to %zu positions",
+				longest);
 	}
 	b->scores_cap = longest;
 	return 0;
@@ -511,7 +527,8 @@ backward_run(struct backward *b, struct forward *f, const struct chunk *chunks, 
 	for (size_t i = 0; i < n_chunks; i++) {
 		size_t from = (first[i] + chunks[i].n - chunks[i].n_out) * width;
 
-		norm_back(b, last + from, b->view->norm, dhidden, chunks[i].n_out, b->dx + from, b->grad->norm);
+		norm_back(b, last + from, b->view->norm, dhidden, chunks[i].n_out, b->dx + from,
+			b->grad->norm);
 		dhidden += chunks[i].n_out * width;
 	}
 	for (size_t layer = c->n_layer; layer-- > 0;) {

@@ -6,10 +6,11 @@
 #include "model/gguf.h"
 #include "tensor/types.h"
 
-static const char *const names[] = { "train.weights", "train.moment1", "train.moment2", "train.best" };
+static const char *const names[] = { "train.weights", "train.moment1", "train.moment2",
+	"train.best" };
 
-static const char *const keys[] = { "train.step", "train.records", "train.hash", "train.tokens", "train.loss_bits",
-	"train.best_bits", "train.best_step", "train.best_tokens", "train.bad" };
+static const char *const keys[] = { "train.step", "train.records", "train.hash", "train.tokens",
+	"train.loss_bits", "train.best_bits", "train.best_step", "train.best_tokens", "train.bad" };
 
 enum { N_KEYS = sizeof keys / sizeof *keys };
 
@@ -32,14 +33,14 @@ real(uint64_t u)
 }
 
 int
-checkpoint_save(const char *path, const struct trainer *t, const struct progress_state *s, const char *options,
-	struct err *e)
+checkpoint_save(const char *path, const struct trainer *t, const struct progress_state *s,
+	const char *options, struct err *e)
 {
 	struct gguf_out *o = gguf_out_new();
 	const float *data[] = { t->p.w, t->p.m, t->p.v, s->best_weights };
 	/* readers take signed numbers, so the hash loses a bit */
-	const uint64_t values[N_KEYS] = { t->step, s->records, s->hash >> 1, s->tokens, bits(s->loss), bits(s->best),
-		s->best_step, s->best_tokens, s->bad };
+	const uint64_t values[N_KEYS] = { t->step, s->records, s->hash >> 1, s->tokens,
+		bits(s->loss), bits(s->best), s->best_step, s->best_tokens, s->bad };
 	uint64_t n = t->p.n;
 	int status;
 
@@ -73,12 +74,14 @@ check_options(const char *was, size_t len, const char *options, struct err *e)
 	for (was_len = 0; at + was_len < len && was[at + was_len] != ' ' && was_len < 200;)
 		was_len++;
 	is_len = at < n ? strcspn(options + at, " ") : 0;
-	return err_set(e, "made with %.*s, not %.*s: resume with the same options", (int)(was_len ? was_len : 7),
-		was_len ? was + at : "nothing", (int)(is_len ? is_len : 7), is_len ? options + at : "nothing");
+	return err_set(e, "made with %.*s, not %.*s: resume with the same options",
+		(int)(was_len ? was_len : 7), was_len ? was + at : "nothing",
+		(int)(is_len ? is_len : 7), is_len ? options + at : "nothing");
 }
 
 static int
-load(struct gguf *g, struct trainer *t, struct progress_state *s, const char *options, struct err *e)
+load(struct gguf *g, struct trainer *t, struct progress_state *s, const char *options,
+	struct err *e)
 {
 	float *data[] = { t->p.w, t->p.m, t->p.v, s->best_weights };
 	int64_t v[N_KEYS];
@@ -103,14 +106,16 @@ load(struct gguf *g, struct trainer *t, struct progress_state *s, const char *op
 		memcpy(data[i], x->data, x->bytes);
 	}
 	t->step = (uint64_t)v[0];
-	*s = (struct progress_state){ (uint64_t)v[1], (uint64_t)v[2] << 1, (uint64_t)v[3], real((uint64_t)v[4]),
-		real((uint64_t)v[5]), (uint64_t)v[6], (uint64_t)v[7], (uint64_t)v[8], s->best_weights };
+	*s = (struct progress_state){ (uint64_t)v[1], (uint64_t)v[2] << 1, (uint64_t)v[3],
+		real((uint64_t)v[4]), real((uint64_t)v[5]), (uint64_t)v[6], (uint64_t)v[7],
+		(uint64_t)v[8], s->best_weights };
 	params_refresh(&t->p, t->pool);
 	return 0;
 }
 
 int
-checkpoint_load(const char *path, struct trainer *t, struct progress_state *s, const char *options, struct err *e)
+checkpoint_load(const char *path, struct trainer *t, struct progress_state *s, const char *options,
+	struct err *e)
 {
 	struct gguf *g = gguf_open(path, e);
 	int status;

@@ -1,5 +1,5 @@
-/* Checkpoints: a GGUF file with the masters, AdamW's moments, the step, and what of the stream was consumed. Written
- * beside its place and renamed, so the one on disk is always whole. */
+/* Checkpoints: a GGUF file with the masters, AdamW's moments, the step, and what of the stream was
+ * consumed. Written beside its place and renamed, so the one on disk is always whole. */
 #ifndef TRAIN_CHECKPOINT_H
 #define TRAIN_CHECKPOINT_H
 
@@ -17,10 +17,11 @@ struct progress_state {
 	float *best_weights; /* as the masters; NULL without validation. Not owned */
 };
 
-/* `options` is a line that must be the same when training is resumed. Loading fills s->best_weights, which must have
- * been allocated where validation is among the options. */
-int checkpoint_save(const char *path, const struct trainer *t, const struct progress_state *s, const char *options,
-	struct err *e);
-int checkpoint_load(const char *path, struct trainer *t, struct progress_state *s, const char *options, struct err *e);
+/* `options` is a line that must be the same when training is resumed. Loading fills
+ * s->best_weights, which must have been allocated where validation is among the options. */
+int checkpoint_save(const char *path, const struct trainer *t, const struct progress_state *s,
+	const char *options, struct err *e);
+int checkpoint_load(const char *path, struct trainer *t, struct progress_state *s,
+	const char *options, struct err *e);
 
 #endif

@@ -35,7 +35,8 @@ read_ids(const char *json, size_t len, struct ids *out)
 		if (p < end && *p == ']')
 			break;
 		id = strtol(p, &stop, 10);
-		if (stop == p || stop > end || !strchr(" \t\r\n,]", *stop) || id < 0 || id > INT32_MAX)
+		if (stop == p || stop > end || !strchr(" \t\r\n,]", *stop) || id < 0 ||
+			id > INT32_MAX)
 			return -1;
 		ids_add(out, (int)id);
 		p = stop;
@@ -71,15 +72,17 @@ example_read(struct example *x, struct record *r, size_t n_vocab, size_t max_tok
 	*x = (struct example){ ids.v, ids.n, from > 1 ? from : 1 };
 	for (size_t i = 0; i < x->n; i++)
 		if ((size_t)x->ids[i] >= n_vocab) {
-			record_err(r, e, "token %d is outside the model's vocabulary of %zu", x->ids[i], n_vocab);
+			record_err(r, e, "token %d is outside the model's vocabulary of %zu",
+				x->ids[i], n_vocab);
 			example_release(x);
 			return -1;
 		}
 	if (x->n <= x->loss_from || x->n - 1 > max_tokens) {
 		if (x->n <= x->loss_from)
-			record_err(r, e, "%zu tokens and loss_from %zu leave nothing to learn", x->n, from);
+			record_err(r, e, "%zu tokens and loss_from %zu leave nothing to learn",
+				x->n, from);
 		else
-			record_err(r, e, "%zu tokens, but at most %zu fit: cut with sr-tokenize --max-tokens",
+			record_err(r, e, "%zu tokens, but at most %zu fit: see --max-tokens",
 				x->n, max_tokens + 1);
 		example_release(x);
 		return -1;

@@ -1,4 +1,5 @@
-/* Token records as examples to train on: ids, and the index of the first one whose prediction counts. */
+/* Token records as examples to train on: ids, and the index of the first one whose prediction
+ * counts. */
 #ifndef TRAIN_EXAMPLE_H
 #define TRAIN_EXAMPLE_H
 
@@ -16,11 +17,13 @@ struct example {
 size_t example_targets(const struct example *x);
 void example_release(struct example *x);
 
-/* Read a record's `tokens` and `loss_from` (0 when absent). Ids must lie in the vocabulary, at least one target must be
- * left, and n - 1 must not exceed max_tokens. */
-int example_read(struct example *x, struct record *r, size_t n_vocab, size_t max_tokens, struct err *e);
+/* Read a record's `tokens` and `loss_from` (0 when absent). Ids must lie in the vocabulary, at
+ * least one target must be left, and n - 1 must not exceed max_tokens. */
+int example_read(struct example *x, struct record *r, size_t n_vocab, size_t max_tokens,
+	struct err *e);
 
-/* Running hash (FNV-1a, 64 bits) of the examples consumed, to recognise a stream when training is resumed. */
+/* Running hash (FNV-1a, 64 bits) of the examples consumed, to recognise a stream when training is
+ * resumed. */
 #define EXAMPLE_HASH_START 0xcbf29ce484222325u
 uint64_t example_hash(uint64_t hash, const struct example *x);
 

@@ -142,7 +142,8 @@ static void
 update_slice(void *arg, size_t job, size_t thread)
 {
 	struct update *u = arg;
-	size_t at = u->from + job * SLICE, n = u->n - job * SLICE < SLICE ? u->n - job * SLICE : SLICE;
+	size_t at = u->from + job * SLICE;
+	size_t n = u->n - job * SLICE < SLICE ? u->n - job * SLICE : SLICE;
 
 	(void)thread;
 	kernels()->adamw(u->a, u->p->w + at, u->p->g + at, u->p->m + at, u->p->v + at, n);

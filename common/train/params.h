@@ -1,8 +1,9 @@
-/* A model in training: f32 masters, their gradients and AdamW's moments, each in one allocation in the order of
- * config_tensor, and views of them as models.
+/* A model in training: f32 masters, their gradients and AdamW's moments, each in one allocation in
+ * the order of config_tensor, and views of them as models.
  *
- * `view` is what the forward pass runs on: its matrices are bf16 copies of the masters where the CPU has bf16 products, the
- * masters themselves elsewhere; norms are always the masters. `grad` has the gradients in the same places. */
+ * `view` is what the forward pass runs on: its matrices are bf16 copies of the masters where the
+ * CPU has bf16 products, the masters themselves elsewhere; norms are always the masters. `grad` has
+ * the gradients in the same places. */
 #ifndef TRAIN_PARAMS_H
 #define TRAIN_PARAMS_H
 

@@ -9,12 +9,14 @@
 size_t
 trainer_bytes(const struct config *c, const struct trainer_opts *o)
 {
-	return params_bytes(c, o->bf16) + tape_bytes(c, o->pass_tokens) + backward_bytes(c, o->pass_tokens)
-		+ o->pass_tokens * ((4 * c->n_embd + c->n_ff) * sizeof(float) + sizeof(double));
+	return params_bytes(c, o->bf16) + tape_bytes(c, o->pass_tokens) +
+		backward_bytes(c, o->pass_tokens) +
+		o->pass_tokens * ((4 * c->n_embd + c->n_ff) * sizeof(float) + sizeof(double));
 }
 
 int
-trainer_init(struct trainer *t, const struct model *m, const struct trainer_opts *o, struct pool *pool, struct err *e)
+trainer_init(struct trainer *t, const struct model *m, const struct trainer_opts *o,
+	struct pool *pool, struct err *e)
 {
 	*t = (struct trainer){ .o = *o, .pool = pool };
 	if (params_init(&t->p, m, o->bf16, e) < 0)
@@ -50,7 +52,8 @@ trainer_release(struct trainer *t)
 
 /* One pass over n examples that fit. */
 static int
-pass(struct trainer *t, const struct example *x, size_t n, float scale, bool learn, double *loss_sum, struct err *e)
+pass(struct trainer *t, const struct example *x, size_t n, float scale, bool learn,
+	double *loss_sum, struct err *e)
 {
 	struct chunk *chunks = mem_alloc(n, sizeof *chunks);
 	int *targets = mem_alloc(t->o.pass_tokens, sizeof *targets), status;
@@ -68,7 +71,8 @@ pass(struct trainer *t, const struct example *x, size_t n, float scale, bool lea
 	else
 		status = forward_run(t->f, chunks, n, t->hidden, e);
 	if (status == 0) {
-		backward_loss(t->b, t->f, t->hidden, targets, m, scale, t->losses, learn ? t->dhidden : NULL);
+		backward_loss(t->b, t->f, t->hidden, targets, m, scale, t->losses,
+			learn ? t->dhidden : NULL);
 		for (size_t i = 0; i < m; i++)
 			*loss_sum += t->losses[i];
 	}
@@ -80,7 +84,8 @@ pass(struct trainer *t, const struct example *x, size_t n, float scale, bool lea
 }
 
 static int
-passes(struct trainer *t, const struct example *x, size_t n, float scale, bool learn, double *loss_sum, struct err *e)
+passes(struct trainer *t, const struct example *x, size_t n, float scale, bool learn,
+	double *loss_sum, struct err *e)
 {
 	*loss_sum = 0;
 	for (size_t i = 0, end; i < n; i = end) {
@@ -89,8 +94,8 @@ passes(struct trainer *t, const struct example *x, size_t n, float scale, bool l
 		for (end = i; end < n && tokens + x[end].n - 1 <= t->o.pass_tokens; end++)
 			tokens += x[end].n - 1;
 		if (end == i)
-			return err_set(e, "an example of %zu tokens does not fit in a pass of %zu", x[i].n,
-				t->o.pass_tokens);
+			return err_set(e, "an example of %zu tokens does not fit in a pass of %zu",
+				x[i].n, t->o.pass_tokens);
 		if (pass(t, x + i, end - i, scale, learn, loss_sum, e) < 0)
 			return -1;
 	}
@@ -98,7 +103,8 @@ passes(struct trainer *t, const struct example *x, size_t n, float scale, bool l
 }
 
 int
-trainer_gradients(struct trainer *t, const struct example *x, size_t n, float scale, double *loss_sum, struct err *e)
+trainer_gradients(struct trainer *t, const struct example *x, size_t n, float scale,
+	double *loss_sum, struct err *e)
 {
 	return passes(t, x, n, scale, true, loss_sum, e);
 }
@@ -117,7 +123,8 @@ count_targets(const struct example *x, size_t n, size_t *tokens)
 }
 
 int
-trainer_step(struct trainer *t, const struct example *x, size_t n, double rate, struct step_stats *s, struct err *e)
+trainer_step(struct trainer *t, const struct example *x, size_t n, double rate,
+	struct step_stats *s, struct err *e)
 {
 	struct adamw a = { (float)rate, (float)t->o.beta1, (float)t->o.beta2, (float)t->o.eps,
 		(float)t->o.weight_decay, 1, 1, 1 };
@@ -130,7 +137,7 @@ trainer_step(struct trainer *t, const struct example *x, size_t n, double rate, 
 	s->loss = sum / (double)s->targets;
 	s->grad_norm = params_grad_norm(&t->p, t->pool);
 	if (!isfinite(s->loss) || !isfinite(s->grad_norm))
-		return err_set(e, "step %llu: the loss is %g and the gradient norm %g: not updated; try a lower rate",
+		return err_set(e, "step %llu: loss %g, gradient norm %g: lower the rate",
 			(unsigned long long)t->step + 1, s->loss, s->grad_norm);
 	t->step++;
 	if (t->o.clip > 0 && s->grad_norm > t->o.clip)

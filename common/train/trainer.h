@@ -1,8 +1,9 @@
 /* Training steps: examples in, one AdamW update out.
  *
- * A step's examples are laid end to end, without padding, in passes of at most `pass_tokens` tokens; each attends to itself
- * alone, and gradients accumulate over the passes, so that memory is bounded and the result is that of one large batch. The
- * loss is the mean over all targets of the step. */
+ * A step's examples are laid end to end, without padding, in passes of at most `pass_tokens`
+ * tokens; each attends to itself alone, and gradients accumulate over the passes, so that memory is
+ * bounded and the result is that of one large batch. The loss is the mean over all targets of the
+ * step. */
 #ifndef TRAIN_TRAINER_H
 #define TRAIN_TRAINER_H
 
@@ -36,15 +37,21 @@ struct step_stats {
 	size_t tokens, targets;
 };
 
-int trainer_init(struct trainer *t, const struct model *m, const struct trainer_opts *o, struct pool *pool, struct err *e);
+int trainer_init(struct trainer *t, const struct model *m, const struct trainer_opts *o,
+	struct pool *pool, struct err *e);
 void trainer_release(struct trainer *t);
 /* Bytes that trainer_init and the passes take. */
 size_t trainer_bytes(const struct config *c, const struct trainer_opts *o);
-/* Loss and gradients, added to what stands there, each target weighted by `scale`. loss_sum in nats. */
-int trainer_gradients(struct trainer *t, const struct example *x, size_t n, float scale, double *loss_sum, struct err *e);
-/* One update at that learning rate. A loss or gradient that is not finite is an error, and nothing is updated. */
-int trainer_step(struct trainer *t, const struct example *x, size_t n, double rate, struct step_stats *s, struct err *e);
+/* Loss and gradients, added to what stands there, each target weighted by `scale`. loss_sum in
+ * nats. */
+int trainer_gradients(struct trainer *t, const struct example *x, size_t n, float scale,
+	double *loss_sum, struct err *e);
+/* One update at that learning rate. A loss or gradient that is not finite is an error, and nothing
+ * is updated. */
+int trainer_step(struct trainer *t, const struct example *x, size_t n, double rate,
+	struct step_stats *s, struct err *e);
 /* Mean loss without updating. */
-int trainer_evaluate(struct trainer *t, const struct example *x, size_t n, double *loss, struct err *e);
+int trainer_evaluate(struct trainer *t, const struct example *x, size_t n, double *loss,
+	struct err *e);
 
 #endif
