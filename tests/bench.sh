@@ -87,7 +87,7 @@ time=$(seconds 3 sr-debias -v)
 sed 's/^sr-debias: /# /' "$work/err"
 row 'sr-debias: unsafe lines' "$(per "$(wc -l < "$in")" "$time")" lines/s
 
-sr-prompt -i lines < "$work/unsafe" | head -n 64 > "$work/prompts"
+head -n 64 "$work/unsafe" | sr-prompt -i lines > "$work/prompts"
 in=$work/prompts
 for batch in 1 32; do
 	time=$(seconds 3 sr-generate --ignore-eos --max-tokens 64 --batch $batch)

@@ -181,6 +181,25 @@ vec_sigmoid(vec *x)
 	*x = 1.0f / (1.0f + e);
 }
 
+/* The first n of a vector from memory, and back; whole ones without a call. */
+static inline void
+take(vec *v, const float *x, size_t n)
+{
+	if (n == L)
+		*v = CAT(x);
+	else
+		memcpy(v, x, n * sizeof *x);
+}
+
+static inline void
+put(float *x, const vec *v, size_t n)
+{
+	if (n == L)
+		AT(x) = *v;
+	else
+		memcpy(x, v, n * sizeof *x);
+}
+
 /* Run a 16-wide step over n floats; the last, shorter one through a padded copy. */
 #define TAIL(n, i, ...) \
 	for (; (i) < (n); (i) += L) { \
@@ -198,12 +217,12 @@ swiglu(const float *gate, const float *up, size_t n, float *out)
 		vec u = { 0 };
 		vec s;
 
-		memcpy(&g, gate + i, rest * sizeof *gate);
-		memcpy(&u, up + i, rest * sizeof *up);
+		take(&g, gate + i, rest);
+		take(&u, up + i, rest);
 		s = g;
 		vec_sigmoid(&s);
 		g = g * s * u;
-		memcpy(out + i, &g, rest * sizeof *out);
+		put(out + i, &g, rest);
 	})
 }
 
@@ -219,15 +238,15 @@ swiglu_back(float *gate, float *up, const float *dout, size_t n)
 		vec s;
 		vec dg;
 
-		memcpy(&g, gate + i, rest * sizeof *gate);
-		memcpy(&u, up + i, rest * sizeof *up);
-		memcpy(&d, dout + i, rest * sizeof *dout);
+		take(&g, gate + i, rest);
+		take(&u, up + i, rest);
+		take(&d, dout + i, rest);
 		s = g;
 		vec_sigmoid(&s);
 		dg = d * u * s * (1.0f + g * (1.0f - s));
 		u = d * g * s;
-		memcpy(gate + i, &dg, rest * sizeof *gate);
-		memcpy(up + i, &u, rest * sizeof *up);
+		put(gate + i, &dg, rest);
+		put(up + i, &u, rest);
 	})
 }
 
@@ -266,11 +285,11 @@ softmax(float *x, size_t n)
 	TAIL(n, i, {
 		vec v = SPLAT(-INFINITY);
 
-		memcpy(&v, x + i, rest * sizeof *x);
+		take(&v, x + i, rest);
 		v -= top;
 		vec_exp(&v);
 		sum += v;
-		memcpy(x + i, &v, rest * sizeof *x);
+		put(x + i, &v, rest);
 	})
 	inverse = 1.0f / fold(&sum);
 	for (i = 0; i < n; i++)
@@ -287,7 +306,7 @@ logsumexp(const float *x, size_t n)
 	TAIL(n, i, {
 		vec v = SPLAT(-INFINITY);
 
-		memcpy(&v, x + i, rest * sizeof *x);
+		take(&v, x + i, rest);
 		v -= top;
 		vec_exp(&v);
 		sum += v;
@@ -303,11 +322,11 @@ softmax_scaled(float *x, size_t n, float lse, float scale)
 	TAIL(n, i, {
 		vec v = { 0 };
 
-		memcpy(&v, x + i, rest * sizeof *x);
+		take(&v, x + i, rest);
 		v -= lse;
 		vec_exp(&v);
 		v *= scale;
-		memcpy(x + i, &v, rest * sizeof *x);
+		put(x + i, &v, rest);
 	})
 }
 

@@ -49,6 +49,7 @@ struct mul {
 	const float *x;
 	uint16_t *half;  /* x in bf16 and zero rows behind it; NULL for f32 products */
 	size_t m, panels;
+	size_t span;     /* blocks of rows that a bf16 job takes, so that it expands its panel once for all */
 	float *y;
 	struct pool *pool;
 };
@@ -74,6 +75,23 @@ mul_panel(void *arg, size_t job, size_t thread)
 	gemm(false, true, a->m, n, w->cols, a->x, w->cols, rows, w->cols, 0, a->y + i, w->rows);
 }
 
+/* Rows [j, j + m) of x with one panel, at rows [i, i + n) of w. */
+static void
+mul_block_bf16(const struct mul *a, size_t j, size_t m, const uint16_t *rows, size_t i, size_t n,
+	float *padded)
+{
+	size_t k = a->w->cols, whole = (m + LAST - 1) / LAST * LAST;
+	float *y = a->y + j * a->w->rows + i;
+	/* a single column is always written to the same kind of place: oneDNN has other kernels for
+	 * it else */
+	bool apart = whole > m || n == 1;
+
+	gemm_bf16(false, true, whole, n, k, a->half + j * k, k, rows, k, 0, apart ? padded : y,
+		apart ? n : a->w->rows);
+	for (size_t r = 0; apart && r < m; r++)
+		memcpy(y + r * a->w->rows, padded + r * n, n * sizeof *y);
+}
+
 static void
 mul_panel_bf16(void *arg, size_t job, size_t thread)
 {
@@ -81,24 +99,18 @@ mul_panel_bf16(void *arg, size_t job, size_t thread)
 	const struct weight *w = a->w;
 	size_t step = panel(w->rows), i = job % a->panels * step;
 	size_t n = w->rows - i < step ? w->rows - i : step;
-	size_t j = job / a->panels * BLOCK, m = a->m - j < BLOCK ? a->m - j : BLOCK;
-	size_t whole = (m + LAST - 1) / LAST * LAST;
-	float *scratch = scratch_of(a, thread), *y = a->y + j * w->rows + i;
+	size_t from = job / a->panels * a->span * BLOCK, to = from + a->span * BLOCK;
+	float *scratch = scratch_of(a, thread), *padded = scratch + step * w->cols * 3 / 2;
 	uint16_t *expanded = (uint16_t *)(scratch + step * w->cols);
-	float *padded = scratch + step * w->cols * 3 / 2;
 	const uint16_t *rows = expanded;
-	/* a single column is always written to the same kind of place: oneDNN has other kernels for
-	 * it else */
-	bool apart = whole > m || n == 1;
 
 	if (w->type == TYPE_BF16)
 		rows = (const uint16_t *)row_at(w, i);
 	else
 		kernels()->to_bf16(rows_f32(w, i, n, scratch), expanded, n * w->cols);
-	gemm_bf16(false, true, whole, n, w->cols, a->half + j * w->cols, w->cols, rows, w->cols, 0,
-		apart ? padded : y, apart ? n : w->rows);
-	for (size_t r = 0; apart && r < m; r++)
-		memcpy(y + r * w->rows, padded + r * n, n * sizeof *y);
+	to = to < a->m ? to : a->m;
+	for (size_t j = from; j < to; j += BLOCK)
+		mul_block_bf16(a, j, to - j < BLOCK ? to - j : BLOCK, rows, i, n, padded);
 }
 
 static void
@@ -142,8 +154,8 @@ use_bf16(const struct weight *w)
 void
 weight_mul(struct pool *p, const struct weight *w, const float *x, size_t m, float *y)
 {
-	size_t step = panel(w->rows);
-	struct mul a = { w, x, NULL, m, (w->rows + step - 1) / step, y, p };
+	size_t step = panel(w->rows), blocks = (m + BLOCK - 1) / BLOCK;
+	struct mul a = { w, x, NULL, m, (w->rows + step - 1) / step, 1, y, p };
 
 	if (m == 0)
 		return;
@@ -154,14 +166,16 @@ weight_mul(struct pool *p, const struct weight *w, const float *x, size_t m, flo
 	a.half = pool_scratch(p, pool_size(p),
 		(m + LAST - 1) / LAST * LAST * w->cols * sizeof *a.half);
 	pool_run(p, (m + LAST - 1) / LAST, halve_rows, &a);
-	pool_run(p, (m + BLOCK - 1) / BLOCK * a.panels, mul_panel_bf16, &a);
+	if (blocks * a.panels > 4 * pool_size(p))
+		a.span = blocks * a.panels / (4 * pool_size(p));
+	pool_run(p, (blocks + a.span - 1) / a.span * a.panels, mul_panel_bf16, &a);
 }
 
 void
 weight_mul_rows(struct pool *p, const struct weight *w, const float *x, size_t m, float *y)
 {
 	size_t step = panel(w->rows);
-	struct mul a = { w, x, NULL, m, (w->rows + step - 1) / step, y, p };
+	struct mul a = { w, x, NULL, m, (w->rows + step - 1) / step, 1, y, p };
 
 	pool_run(p, a.panels, mul_rows, &a);
 }
