@@ -36,7 +36,7 @@ head -c 128 "$TMP/x.npy" | grep -aq "'shape': ($rows, 32)" || fail 'the shape is
 jq -se '. as $r | all(range(1; length); $r[.].embedding_rows[0] == ($r[. - 1].embedding_rows | add))' "$TMP/rows" > /dev/null
 for i in 0 1 2; do
 	read -r first count < <(jq -rs ".[$i].embedding_rows | @tsv" "$TMP/rows")
-	tail -c +$((129 + first * 128)) "$TMP/x.npy" | head -c $((count * 128)) | od -An -v -tf4 -w128 |
+	od -An -v -tf4 -w128 -j $((128 + first * 128)) -N $((count * 128)) "$TMP/x.npy" |
 		awk '{ for (k = 1; k <= NF; k++) s[k] += $k } END { for (k = 1; k <= 32; k++) print s[k] / NR }' |
 		paste - <(jq -s ".[$i].embedding[]" "$TMP/mean") |
 		awk '{ d = $1 - $2; if (d < -1e-4 || d > 1e-4) exit 1 }' || fail "the mean of text $i"
