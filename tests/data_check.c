@@ -1,10 +1,12 @@
-/* The proof of a data file of pairs (data/README.md): its schema, and that no text stands in it twice.
+/* The proof of a data file of pairs (data/README.md): its schema, and that no text stands in it
+ * twice.
  *
  *	data_check [--min N] FILE
  *
- * Every fault is a line on stderr that names the row by its id. Near-duplicates are found by the Jaccard
- * index of their sets of character 5-grams, letters of ASCII folded and blanks squeezed: over 0.6 is a
- * fault between any two texts, and between a rewrite and another row's text in a different split. */
+ * Every fault is a line on stderr that names the row by its id. Near-duplicates are found by the
+ * Jaccard index of their sets of character 5-grams, letters of ASCII folded and blanks squeezed:
+ * over 0.6 is a fault between any two texts, and between a rewrite and another row's text in a
+ * different split. */
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -230,7 +232,8 @@ check_near(const struct row *rows, size_t n)
 		for (b = rows; b < a; b++)
 			if ((x = jaccard(&a->text, &b->text)) > NEAR)
 				fault(a, "%.2f alike with %s (%s, %s): %s | %s", x, b->field[ID],
-					a->field[SPLIT], b->field[SPLIT], a->field[TEXT], b->field[TEXT]);
+					a->field[SPLIT], b->field[SPLIT], a->field[TEXT],
+					b->field[TEXT]);
 		if (strcmp(a->field[LABEL], "unsafe"))
 			continue;
 		for (b = rows; b < rows + n; b++)
@@ -329,8 +332,8 @@ main(int argc, char **argv)
 		tool_warn("%s: fewer than %ld rows of a label", argv[0], least);
 		faults++;
 	}
-	printf("%s: %zu rows, %zu unsafe and %zu benign, %zu fault%s\n", argv[0], n, unsafe, n - unsafe,
-		faults, faults == 1 ? "" : "s");
+	printf("%s: %zu rows, %zu unsafe and %zu benign, %zu fault%s\n", argv[0], n, unsafe,
+		n - unsafe, faults, faults == 1 ? "" : "s");
 	for (i = 0; i < n; i++) {
 		for (c = 0; c < N_COLUMNS; c++)
 			free(rows[i].field[c]);

@@ -23,7 +23,7 @@ proven=0 broken=0
 for folder in ../shared/models/*/; do
 	name=$(basename "$folder")
 	tokenizer=$(ls "$folder"tok*.bin)
-	weights=$(ls "$folder"*.bin | grep -v '/tok[^/]*$')
+	weights=$(find "$folder" -name '*.bin' ! -name 'tok*')
 	# A tokenizer file that is the printed dump of another file holds no pieces.
 	if head -c 9 "$tokenizer" | grep -q '^00000000:'; then
 		echo "$name: not tested, $(basename "$tokenizer") is a hex dump and no tokenizer"

@@ -44,8 +44,8 @@ reports 'trailing blanks' grep -nE '[[:blank:]]+$' "${c[@]}" "${pages[@]}" Makef
 reports 'carriage returns' grep -nl $'\r' "${texts[@]}"
 reports 'indented with blanks, not tabs' grep -nE '^ +[^ *]' "${c[@]}"
 for file in "${c[@]}"; do
-	# a tab counts as eight
-	n=$(expand -t 8 "$file" | grep -cE '^.{101,}')
+	# a tab counts as eight; a line that is a string stays whole, so that grep finds it
+	n=$(expand -t 8 "$file" | grep -E '^.{101,}' | grep -cvE '^ *(\{ |[^("]* = )?"')
 	[ "$n" -eq 0 ] || complain "$file: $n lines of more than 100 columns"
 done
 for file in "${texts[@]}"; do

@@ -12,17 +12,21 @@ static const struct {
 	{ "ab", { "ab" }, 100, 100 },
 	/* precision and recall (2/3 + 1/2 + 0/1)/3; the one word does not match */
 	{ "abc", { "abd" }, 700.0 / 18, 700.0 / 24 },
-	/* order 3 has no counterpart: P 1, R (2/3 + 1/2)/2 = 7/12, F = 5PR/(4P + R); with words P 2/3, R 7/18 */
-	{ "ab", { "abc" }, 100 * 35.0 / 55, 100 * 5 * (2.0 / 3) * (7.0 / 18) / (8.0 / 3 + 7.0 / 18) },
+	/* order 3 has no counterpart: P 1, R (2/3 + 1/2)/2 = 7/12, F = 5PR/(4P + R); with words
+	 * P 2/3, R 7/18 */
+	{ "ab", { "abc" }, 100 * 35.0 / 55,
+		100 * 5 * (2.0 / 3) * (7.0 / 18) / (8.0 / 3 + 7.0 / 18) },
 	/* whitespace does not count, words do: (1 + 1 + 0)/3 */
 	{ "a b", { "ab" }, 100, 200.0 / 3 },
 	{ "a\u00a0b\u2003", { " a b" }, 100, 100 },
-	/* a sign at the end of a word stands alone, at the beginning only when there is none at the end */
+	/* a sign at the end of a word stands alone, at the beginning only when there is
+	 * none at the end */
 	{ "hi!", { "hi !" }, 100, 100 },
 	{ "(hi", { "( hi" }, 100, 100 },
-	/* the end is parted first: "(hi" and ")" against "(", "hi", ")": word precision 1/2, recall 1/3;
-	 * pairs "(hi )" against "( hi", "hi )": 0 */
-	{ "(hi)", { "( hi )" }, 100, 100 * 5 * (4.5 / 6) * (13.0 / 18) / (4 * (4.5 / 6) + 13.0 / 18) },
+	/* the end is parted first: "(hi" and ")" against "(", "hi", ")": word precision 1/2, recall
+	 * 1/3; pairs "(hi )" against "( hi", "hi )": 0 */
+	{ "(hi)", { "( hi )" }, 100,
+		100 * 5 * (4.5 / 6) * (13.0 / 18) / (4 * (4.5 / 6) + 13.0 / 18) },
 	/* case counts */
 	{ "A", { "a" }, 0, 0 },
 	/* characters, not bytes: order 1: 0/1, no order 2 */

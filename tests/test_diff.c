@@ -49,7 +49,8 @@ END_TEST
 /* Random texts of a few words: the parts restore both, and no two neighbours are of a kind. */
 START_TEST(restores)
 {
-	static const char *const words[] = { "a", "man", " ", "  ", ".", "is", "caf\xc3\xa9", "\xff", "\n" };
+	static const char *const words[] = { "a", "man", " ", "  ", ".", "is", "caf\xc3\xa9",
+		"\xff", "\n" };
 	struct rng r;
 
 	rng_seed(&r, 1);

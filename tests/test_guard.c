@@ -126,7 +126,8 @@ START_TEST(own_facts)
 
 	buf_puts(&out, "so ");
 	buf_puts(&out, checks[_i].src);
-	ck_assert_int_eq(guard_check(checks[_i].src, strlen(checks[_i].src), out.data, out.len, NULL),
+	ck_assert_int_eq(
+		guard_check(checks[_i].src, strlen(checks[_i].src), out.data, out.len, NULL),
 		FAULT_NONE);
 	buf_release(&out);
 }

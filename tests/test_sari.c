@@ -10,16 +10,18 @@ static const struct {
 	const char *source, *output, *refs[3];
 	double keep, del, add; /* sums of the four orders' shares */
 } cases[] = {
-	/* n=1: a kept, b deleted, c added, as the reference has it; n=2: "a b" deleted, "a c" added */
+	/* n=1: a kept, b deleted, c added, as the reference has it; n=2: "a b" deleted, "a c"
+	 * added */
 	{ "a b", "a c", { "a c" }, 1, 2, 2 },
 	/* a copy that was wanted: nothing to delete or to add gives nothing */
 	{ "a b c d", "a b c d", { "a b c d" }, 4, 0, 0 },
 	/* a copy that was not: n=1 keeps a of {a b} (p 1/2, r 1) */
 	{ "a b", "a b", { "a" }, 2.0 / 3, 0, 0 },
-	/* two references, one keeps b. n=1: keep p 1, r (2/2 + 0/1)/2, delete (2 - 1)/2; n=2: delete (2 - 1)/2 */
+	/* two references, one keeps b. n=1: keep p 1, r (2/2 + 0/1)/2, delete (2 - 1)/2; n=2:
+	   delete (2 - 1)/2 */
 	{ "a b", "a", { "a", "a b" }, 2.0 / 3, 1, 0 },
-	/* counts: of two a one is kept, as wanted. The one deleted counts as wrong all the same, since the
-	 * authors hold it against the a of the reference; n=2: "a a" deleted */
+	/* counts: of two a one is kept, as wanted. The one deleted counts as wrong all the same,
+	 * since the authors hold it against the a of the reference; n=2: "a a" deleted */
 	{ "a a", "a", { "a" }, 1, 1, 0 },
 	/* case does not count, in any script */
 	{ "Ä b", "ä B", { "ä b" }, 2, 0, 0 },

@@ -37,15 +37,22 @@ static struct {
 };
 
 static const struct opt opts[] = {
-	{ 'm', "model", OPT_TEXT, &o.model, "MODEL", "GGUF file (default: SR_MODEL, else the installed one)", 0, 0 },
-	{ 't', "threads", OPT_INT, &o.threads, "N", "threads (default: what the machine allows)", 1, 1024 },
-	{ 0, "threshold", OPT_REAL, &o.threshold, "P", "unsafe from this P(unsafe) on (default: the model's)", 0, 1 },
+	{ 'm', "model", OPT_TEXT, &o.model, "MODEL",
+		"GGUF file (default: SR_MODEL, else the installed one)", 0, 0 },
+	{ 't', "threads", OPT_INT, &o.threads, "N",
+		"threads (default: what the machine allows)", 1, 1024 },
+	{ 0, "threshold", OPT_REAL, &o.threshold, "P",
+		"unsafe from this P(unsafe) on (default: the model's)", 0, 1 },
 	{ 0, "on-fail", OPT_PICK, &o.on_fail, "keep|mask|drop",
 		"what to do with unsafe text that has no good rewrite (default keep)", 0, 0 },
-	{ 0, "diff", OPT_FLAG, &o.diff, NULL, "write the changed texts only, as word differences", 0, 0 },
-	{ 0, "dry-run", OPT_FLAG, &o.dry_run, NULL, "write what would happen to each unsafe text, not the text", 0, 0 },
-	{ 0, "check", OPT_FLAG, &o.check, NULL, "judge only: write what is unsafe, exit 1 if anything is", 0, 0 },
-	{ 0, "report", OPT_TEXT, &o.report, "FILE", "a JSON record for each changed or refused text", 0, 0 },
+	{ 0, "diff", OPT_FLAG, &o.diff, NULL,
+		"write the changed texts only, as word differences", 0, 0 },
+	{ 0, "dry-run", OPT_FLAG, &o.dry_run, NULL,
+		"write what would happen to each unsafe text, not the text", 0, 0 },
+	{ 0, "check", OPT_FLAG, &o.check, NULL,
+		"judge only: write what is unsafe, exit 1 if anything is", 0, 0 },
+	{ 0, "report", OPT_TEXT, &o.report, "FILE",
+		"a JSON record for each changed or refused text", 0, 0 },
 	{ 'v', "verbose", OPT_FLAG, &o.verbose, NULL,
 		"a summary on stderr (default where that is a terminal)", 0, 0 },
 	STREAM_OPTS(o.stream),
@@ -241,7 +248,8 @@ emit(struct run *r, struct record *rec, const struct rewrite *t)
 		report_text(r, t, number);
 	if (o.check || o.dry_run || o.diff) {
 		if (unsafe)
-			(o.check ? show_unsafe : o.dry_run ? show_decision : show_diff)(r, t, number);
+			(o.check ? show_unsafe : o.dry_run ? show_decision : show_diff)(
+				r, t, number);
 	} else {
 		const char *now = replacement(t, &len);
 
@@ -348,7 +356,8 @@ summary(const struct run *r)
 	struct buf b = { 0 };
 	const char *sep = " (";
 
-	buf_printf(&b, "%zu %s: %zu benign", r->total, strcmp(o.stream.format, "lines") ? "records" : "lines",
+	buf_printf(&b, "%zu %s: %zu benign", r->total,
+		strcmp(o.stream.format, "lines") ? "records" : "lines",
 		r->outcomes[OUTCOME_BENIGN]);
 	if (o.check)
 		buf_printf(&b, ", %zu unsafe", r->outcomes[OUTCOME_UNSAFE]);

@@ -25,8 +25,10 @@ static struct {
 };
 
 static const struct opt opts[] = {
-	{ 0, "list", OPT_TEXT, &o.list, "FILE", "words for the row delete-listed-words, one a line", 0, 0 },
-	{ 0, "draws", OPT_INT, &o.draws, "N", "bootstrap samples for the intervals (default 1000; 0: none)", 0, 1e6 },
+	{ 0, "list", OPT_TEXT, &o.list, "FILE",
+		"words for the row delete-listed-words, one a line", 0, 0 },
+	{ 0, "draws", OPT_INT, &o.draws, "N",
+		"bootstrap samples for the intervals (default 1000; 0: none)", 0, 1e6 },
 	{ 's', "seed", OPT_INT, &o.seed, "SEED", "of the bootstrap (default 0)", 0, 0 },
 	STREAM_OPTS(o.stream),
 	OPT_END,
@@ -55,7 +57,8 @@ struct score {
 
 /* A system: the one whose outputs are read, or one that we know beforehand. */
 enum row { SYSTEM, COPY, DELETE, REFERENCE, N_ROWS };
-static const char *const row_names[] = { "system", "copy-input", "delete-listed-words", "reference" };
+static const char *const row_names[] = { "system", "copy-input", "delete-listed-words",
+	"reference" };
 
 struct totals {
 	struct score *v;
@@ -149,7 +152,8 @@ is_blank(struct span t)
 static struct score
 score(const struct item *it, struct span out)
 {
-	struct score s = { .benign = it->benign, .empty = is_blank(out), .compared = it->n_refs && !it->benign };
+	struct score s = { .benign = it->benign, .empty = is_blank(out),
+		.compared = it->n_refs && !it->benign };
 	size_t n = characters(it->text);
 
 	s.changed = !s.empty && (out.n != it->text.n || memcmp(out.s, it->text.s, out.n));
@@ -381,7 +385,8 @@ put_chrf(struct buf *b, const struct totals *t, const char *name, bool words)
 			c[n++] = words ? t->v[i].chrfpp : t->v[i].chrf;
 	put(b, name, corpus_chrf(c, NULL, n));
 	if (n && o.draws)
-		put_interval(b, name, bootstrap(corpus_chrf, c, n, (size_t)o.draws, (uint64_t)o.seed));
+		put_interval(b, name,
+			bootstrap(corpus_chrf, c, n, (size_t)o.draws, (uint64_t)o.seed));
 	free(c);
 }
 

@@ -301,8 +301,8 @@ short_options(const char *arg, const char *next)
 }
 
 /* A file opened into the place of a closed stdin, stdout or stderr would be taken for it: a model
- * that is being written could then receive the records. What takes the place instead can only be used
- * the wrong way round, so that reading or writing there is the error it would have been. */
+ * that is being written could then receive the records. What takes the place instead can only be
+ * used the wrong way round, so that reading or writing there is the error it would have been. */
 static void
 fill_std(void)
 {

@@ -15,9 +15,11 @@ void pool_free(struct pool *p);
 size_t pool_size(const struct pool *p);
 /* Call fn(arg, job, thread) for job = 0 .. n_jobs-1, in any order, and wait for all.
  * `thread` < pool_size. A NULL pool runs them in the caller. Not reentrant. */
-void pool_run(struct pool *p, size_t n_jobs, void (*fn)(void *arg, size_t job, size_t thread), void *arg);
-/* At least `bytes` of scratch for thread `thread`, or pool_size() for the caller of pool_run itself; 64-byte aligned,
- * kept and grown until the pool is freed, its content undefined. The pool must not be NULL. */
+void pool_run(struct pool *p, size_t n_jobs,
+	void (*fn)(void *arg, size_t job, size_t thread), void *arg);
+/* At least `bytes` of scratch for thread `thread`, or pool_size() for the caller of pool_run
+ * itself; 64-byte aligned, kept and grown until the pool is freed, its content undefined. The pool
+ * must not be NULL. */
 void *pool_scratch(struct pool *p, size_t thread, size_t bytes);
 /* What affinity and the cgroup allow. */
 int pool_default(void);

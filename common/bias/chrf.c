@@ -34,7 +34,8 @@ is_space(const unsigned char *s, size_t n)
 		return false;
 	if (s[0] == 0xe2 && s[1] == 0x80) /* U+2000 to 200A, 2028, 2029, 202F */
 		return s[2] <= 0x8a || s[2] == 0xa8 || s[2] == 0xa9 || s[2] == 0xaf;
-	return !memcmp(s, "\xe1\x9a\x80", 3) || !memcmp(s, "\xe2\x81\x9f", 3) || !memcmp(s, "\xe3\x80\x80", 3);
+	return !memcmp(s, "\xe1\x9a\x80", 3) || !memcmp(s, "\xe2\x81\x9f", 3) ||
+		!memcmp(s, "\xe3\x80\x80", 3);
 }
 
 static void
@@ -102,7 +103,8 @@ views_release(struct views *v)
 
 /* The counts of one order; what stands without a counterpart of that order does not count. */
 static void
-count_order(struct chrf *c, size_t k, const struct tokens *out, const struct tokens *ref, size_t order)
+count_order(struct chrf *c, size_t k, const struct tokens *out, const struct tokens *ref,
+	size_t order)
 {
 	struct ngrams g = { 0 };
 	size_t i;

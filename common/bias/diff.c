@@ -21,7 +21,8 @@ kind_of(char c)
 
 	if (u == ' ' || (u >= '\t' && u <= '\r'))
 		return BLANK;
-	if ((u >= '0' && u <= '9') || ((u | 32) >= 'a' && (u | 32) <= 'z') || u == '\'' || u >= 0x80)
+	if ((u >= '0' && u <= '9') || ((u | 32) >= 'a' && (u | 32) <= 'z') || u == '\'' ||
+		u >= 0x80)
 		return WORD;
 	return SIGN;
 }
@@ -171,7 +172,10 @@ diff_visible(struct buf *out, const char *s, size_t n)
 void
 diff_show(struct buf *out, const char *a, size_t n_a, const char *b, size_t n_b, bool colour)
 {
-	static const char *const open[2][3] = { { "", "[-", "{+" }, { "", "\033[31m", "\033[32m" } };
+	static const char *const open[2][3] = {
+		{ "", "[-", "{+" },
+		{ "", "\033[31m", "\033[32m" },
+	};
 	static const char *const close[2][3] = { { "", "-]", "+}" }, { "", "\033[m", "\033[m" } };
 	struct diff_part *v;
 	size_t n = diff_words(a, n_a, b, n_b, &v);

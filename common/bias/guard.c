@@ -22,11 +22,19 @@ const char *
 fault_name(enum fault f)
 {
 	static const char *const names[N_FAULTS] = {
-		[FAULT_NONE] = "", [FAULT_EMPTY] = "empty", [FAULT_UNCHANGED] = "unchanged",
-		[FAULT_CHARACTERS] = "characters", [FAULT_LENGTH] = "length", [FAULT_NUMBERS] = "numbers",
-		[FAULT_URLS] = "URLs", [FAULT_EMAILS] = "e-mail addresses", [FAULT_CODE] = "code",
-		[FAULT_QUOTES] = "quoted identifiers", [FAULT_UNFINISHED] = "unfinished",
-		[FAULT_TOO_LONG] = "too long", [FAULT_NOT_SAFER] = "not safer",
+		[FAULT_NONE] = "",
+		[FAULT_EMPTY] = "empty",
+		[FAULT_UNCHANGED] = "unchanged",
+		[FAULT_CHARACTERS] = "characters",
+		[FAULT_LENGTH] = "length",
+		[FAULT_NUMBERS] = "numbers",
+		[FAULT_URLS] = "URLs",
+		[FAULT_EMAILS] = "e-mail addresses",
+		[FAULT_CODE] = "code",
+		[FAULT_QUOTES] = "quoted identifiers",
+		[FAULT_UNFINISHED] = "unfinished",
+		[FAULT_TOO_LONG] = "too long",
+		[FAULT_NOT_SAFER] = "not safer",
 	};
 
 	return f < N_FAULTS ? names[f] : "";
@@ -104,7 +112,8 @@ uuid(const char *s, size_t n)
 	return 36;
 }
 
-/* 0x and hexadecimal digits, or seven of them and more with both a digit and a letter (git's ids). */
+/* 0x and hexadecimal digits, or seven of them and more with both a digit and a letter (git's
+ * ids). */
 static bool
 hex_id(const char *s, size_t n)
 {
@@ -120,8 +129,8 @@ hex_id(const char *s, size_t n)
 	return i == n && n >= 7 && digits > 0 && digits < n;
 }
 
-/* getUser, iPhone, parseURL: a capital behind a small letter, and parts of two letters or more (three
- * behind a single one), since aLtErNaTiNg capitals are mockery, not code. */
+/* getUser, iPhone, parseURL: a capital behind a small letter, and parts of two letters or more
+ * (three behind a single one), since aLtErNaTiNg capitals are mockery, not code. */
 static bool
 camel(const char *s, size_t n)
 {
@@ -148,15 +157,14 @@ camel(const char *s, size_t n)
 static bool
 dotted(const char *s, size_t n)
 {
-	static const char *const endings[] = {
-		"bak", "bash", "bat", "bin", "bz2", "c", "cc", "cfg", "com", "conf", "cpp", "cs", "css",
-		"csv", "db", "deb", "dev", "dll", "doc", "docx", "edu", "env", "exe", "gguf", "gif", "go",
-		"gov", "gz", "h", "hpp", "html", "ini", "io", "ipynb", "iso", "jar", "java", "jpeg", "jpg",
-		"js", "json", "jsonl", "ko", "lock", "log", "lua", "md", "mp3", "mp4", "net", "o", "org",
-		"pdf", "php", "pid", "pl", "png", "ppt", "py", "rb", "rpm", "rs", "service", "sh", "so",
-		"sock", "sql", "svg", "tar", "tex", "tgz", "tmp", "toml", "ts", "tsv", "txt", "uk", "wav",
-		"xls", "xlsx", "xml", "xz", "yaml", "yml", "zip", NULL
-	};
+	static const char *const endings[] = { "bak", "bash", "bat", "bin", "bz2", "c", "cc", "cfg",
+		"com", "conf", "cpp", "cs", "css", "csv", "db", "deb", "dev", "dll", "doc", "docx",
+		"edu", "env", "exe", "gguf", "gif", "go", "gov", "gz", "h", "hpp", "html", "ini",
+		"io", "ipynb", "iso", "jar", "java", "jpeg", "jpg", "js", "json", "jsonl", "ko",
+		"lock", "log", "lua", "md", "mp3", "mp4", "net", "o", "org", "pdf", "php", "pid",
+		"pl", "png", "ppt", "py", "rb", "rpm", "rs", "service", "sh", "so", "sock", "sql",
+		"svg", "tar", "tex", "tgz", "tmp", "toml", "ts", "tsv", "txt", "uk", "wav", "xls",
+		"xlsx", "xml", "xz", "yaml", "yml", "zip", NULL };
 	size_t parts = 1, part = 0, last = 0, least = SIZE_MAX;
 	bool digits = true;
 
@@ -177,12 +185,13 @@ dotted(const char *s, size_t n)
 	}
 	least = part < least ? part : least;
 	if (part == 0 || parts < 2 || digits)
-		return parts == 4 && part > 0; /* an IPv4 address; other rows of digits are numbers */
+		/* an IPv4 address; other rows of digits are numbers */
+		return parts == 4 && part > 0;
 	return (parts > 2 && least >= 2) || listed(endings, s + last, n - last);
 }
 
-/* Paths: from a root (/etc, ./x, ~/x), with a backslash inside (C:\x), or with a slash and another sign
- * of code. "he/she/they" is prose, and "/s" is too short. */
+/* Paths: from a root (/etc, ./x, ~/x), with a backslash inside (C:\x), or with a slash and another
+ * sign of code. "he/she/they" is prose, and "/s" is too short. */
 static bool
 path(const char *s, size_t n)
 {
@@ -239,7 +248,8 @@ signed_word(const char *s, size_t n)
 static bool
 is_code(const char *s, size_t n)
 {
-	return uuid(s, n) == n || hex_id(s, n) || signed_word(s, n) || camel(s, n) || path(s, n) || dotted(s, n);
+	return uuid(s, n) == n || hex_id(s, n) || signed_word(s, n) || camel(s, n) || path(s, n) ||
+		dotted(s, n);
 }
 
 /* The length of the URL at s (n bytes up to the next blank), or 0. */
@@ -292,7 +302,8 @@ currency(const char *s, size_t i)
 {
 	if (i >= 1 && s[i - 1] == '$')
 		return 1;
-	if (i >= 2 && (memcmp(s + i - 2, "\xc2\xa3", 2) == 0 || memcmp(s + i - 2, "\xc2\xa5", 2) == 0))
+	if (i >= 2 &&
+		(memcmp(s + i - 2, "\xc2\xa3", 2) == 0 || memcmp(s + i - 2, "\xc2\xa5", 2) == 0))
 		return 2;
 	return i >= 3 && memcmp(s + i - 3, "\xe2\x82\xac", 3) == 0 ? 3 : 0;
 }
@@ -336,7 +347,8 @@ numbers(struct facts *f, const char *s, size_t n)
 			to += letters; /* 5th, 10am, 20ms */
 		if (!before) {
 			from -= currency(s, from) <= from - done ? currency(s, from) : 0;
-			if (from > done && s[from - 1] == '-' && (from == 1 || !is_alnum(s[from - 2])))
+			if (from > done && s[from - 1] == '-' &&
+				(from == 1 || !is_alnum(s[from - 2])))
 				from--;
 		}
 		add(f, FAULT_NUMBERS, s + from, to - from);
@@ -345,20 +357,20 @@ numbers(struct facts *f, const char *s, size_t n)
 	}
 }
 
-/* Does something that names things end at s[i], right before a quotation mark? `key=`, `user `, `(`. */
+/* Does something that names things end at s[i], right before a quotation mark? `key=`, `user `,
+ * `(`. */
 static bool
 names_things(const char *s, size_t i)
 {
-	static const char *const nouns[] = {
-		"account", "argument", "attribute", "branch", "bucket", "class", "cluster", "column",
-		"command", "container", "database", "device", "directory", "domain", "event", "field",
-		"file", "flag", "folder", "function", "header", "host", "id", "identifier", "image",
-		"index", "interface", "job", "key", "label", "method", "mode", "module", "namespace",
-		"node", "object", "operator", "option", "package", "parameter", "partition", "password",
-		"path", "plugin", "pod", "property", "queue", "repository", "role", "schema", "script",
-		"server", "service", "setting", "symbol", "table", "tag", "task", "token", "topic", "type",
-		"unit", "user", "username", "value", "variable", "volume", "zone", NULL
-	};
+	static const char *const nouns[] = { "account", "argument", "attribute", "branch", "bucket",
+		"class", "cluster", "column", "command", "container", "database", "device",
+		"directory", "domain", "event", "field", "file", "flag", "folder", "function",
+		"header", "host", "id", "identifier", "image", "index", "interface", "job", "key",
+		"label", "method", "mode", "module", "namespace", "node", "object", "operator",
+		"option", "package", "parameter", "partition", "password", "path", "plugin", "pod",
+		"property", "queue", "repository", "role", "schema", "script", "server", "service",
+		"setting", "symbol", "table", "tag", "task", "token", "topic", "type", "unit",
+		"user", "username", "value", "variable", "volume", "zone", NULL };
 	size_t from;
 
 	if (i == 0)
@@ -412,8 +424,8 @@ backticks(const char *s, size_t n)
 	return 0;
 }
 
-/* The word at s (no blanks in it): one fact, or prose with numbers in it. Outer punctuation goes first;
- * what stands behind a URL or an address is looked at again. */
+/* The word at s (no blanks in it): one fact, or prose with numbers in it. Outer punctuation goes
+ * first; what stands behind a URL or an address is looked at again. */
 static void
 word(struct facts *f, const char *s, size_t n)
 {
@@ -465,7 +477,8 @@ facts_of(struct facts *f, const char *s, size_t n)
 			i += k;
 			continue;
 		}
-		/* A word ends at a blank, at code in backticks, and before an identifier in quotation marks. */
+		/* A word ends at a blank, at code in backticks, and before an identifier in
+		 * quotation marks. */
 		for (to = i + 1; to < n && !is_blank(s[to]); to++)
 			if (backticks(s + to, n - to) || quoted(s, n, to))
 				break;
@@ -538,13 +551,15 @@ code_point(const char *s, size_t k)
 	}
 }
 
-/* Control characters, what makes text run backwards or is not seen, and the replacement character. */
+/* Control characters, what makes text run backwards or is not seen, and the replacement
+ * character. */
 static bool
 harmful(uint32_t c)
 {
 	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x200b || (c >= 0x200e && c <= 0x200f) ||
 		(c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x2069) || c == 0xfeff ||
-		(c >= 0xfff9 && c <= 0xfffd) || (c & 0xfffe) == 0xfffe || (c >= 0xe0000 && c <= 0xe007f);
+		(c >= 0xfff9 && c <= 0xfffd) || (c & 0xfffe) == 0xfffe ||
+		(c >= 0xe0000 && c <= 0xe007f);
 }
 
 static size_t
@@ -567,7 +582,8 @@ characters(const char *src, size_t n_src, const char *out, size_t n_out, struct 
 		k = utf8_step(out + i, n_out - i, &ok);
 		if (!ok) {
 			if (detail)
-				buf_printf(detail, "byte 0x%02x is not UTF-8", (unsigned char)out[i]);
+				buf_printf(detail, "byte 0x%02x is not UTF-8",
+					(unsigned char)out[i]);
 			return FAULT_CHARACTERS;
 		}
 		c = code_point(out + i, k);
@@ -607,7 +623,8 @@ guard_check(const char *src, size_t n_src, const char *out, size_t n_out, struct
 	if (n_src == n_out && memcmp(src, out, n_src) == 0)
 		return FAULT_UNCHANGED;
 	/* Before the other checks, which take time that grows with the length. */
-	f = n_out > guard_longest(n_src) ? FAULT_LENGTH : characters(src, n_src, out, n_out, detail);
+	f = n_out > guard_longest(n_src) ? FAULT_LENGTH :
+		characters(src, n_src, out, n_out, detail);
 	if (f == FAULT_NONE && n_out < guard_shortest(n_src))
 		f = FAULT_LENGTH;
 	if (f == FAULT_LENGTH && detail)
@@ -615,20 +632,24 @@ guard_check(const char *src, size_t n_src, const char *out, size_t n_out, struct
 	return f ? f : facts_differ(src, n_src, out, n_out, detail);
 }
 
-/* Letters outside ASCII, by blocks: Latin ones, and those of other scripts. What is neither is a sign. */
+/* Letters outside ASCII, by blocks: Latin ones, and those of other scripts. What is neither is a
+ * sign. */
 static bool
 latin(uint32_t c)
 {
 	return (c >= 0xc0 && c < 0x250 && c != 0xd7 && c != 0xf7) || (c >= 0x1e00 && c < 0x1f00) ||
-		(c >= 0x1d400 && c < 0x1d6a4) /* mathematical letters, a disguise */ || (c >= 0xff21 && c <= 0xff5a);
+		(c >= 0x1d400 && c < 0x1d6a4) /* mathematical letters, a disguise */ ||
+		(c >= 0xff21 && c <= 0xff5a);
 }
 
 static bool
 other_script(uint32_t c)
 {
-	return (c >= 0x370 && c < 0x1e00) || (c >= 0x1f00 && c < 0x2000) || (c >= 0x2c00 && c < 0x2e00) ||
-		(c >= 0x3040 && c < 0xd7ff) || (c >= 0xf900 && c < 0xfe00) || (c >= 0xfe70 && c < 0xff00) ||
-		(c >= 0xff66 && c < 0xffe0) || (c >= 0x10000 && c < 0x1d000) || (c >= 0x20000 && c < 0x40000);
+	return (c >= 0x370 && c < 0x1e00) || (c >= 0x1f00 && c < 0x2000) ||
+		(c >= 0x2c00 && c < 0x2e00) || (c >= 0x3040 && c < 0xd7ff) ||
+		(c >= 0xf900 && c < 0xfe00) || (c >= 0xfe70 && c < 0xff00) ||
+		(c >= 0xff66 && c < 0xffe0) || (c >= 0x10000 && c < 0x1d000) ||
+		(c >= 0x20000 && c < 0x40000);
 }
 
 bool

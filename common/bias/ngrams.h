@@ -1,5 +1,5 @@
-/* N-grams counted by text: what the n-gram metrics (SARI, chrF) are made of. An n-gram is a run of bytes of a
- * text, borrowed, that must live as long as its counts. */
+/* N-grams counted by text: what the n-gram metrics (SARI, chrF) are made of. An n-gram is a run of
+ * bytes of a text, borrowed, that must live as long as its counts. */
 #ifndef BIAS_NGRAMS_H
 #define BIAS_NGRAMS_H
 
@@ -23,9 +23,10 @@ struct ngrams {
 
 void ngrams_release(struct ngrams *g);
 void ngrams_add(struct ngrams *g, const char *s, size_t len, enum ngram_side side);
-/* Add the runs of `order` neighbouring tokens. Token i is the bytes start[i] .. start[i + 1] - gap of s, for
- * i < n_tokens: `gap` bytes (0 or 1) part one token from the next, and `start` has n_tokens + 1 entries. */
-void ngrams_add_all(struct ngrams *g, const char *s, const size_t *start, size_t n_tokens, size_t gap,
-	size_t order, enum ngram_side side);
+/* Add the runs of `order` neighbouring tokens. Token i is the bytes start[i] .. start[i + 1] - gap
+ * of s, for i < n_tokens: `gap` bytes (0 or 1) part one token from the next, and `start` has
+ * n_tokens + 1 entries. */
+void ngrams_add_all(struct ngrams *g, const char *s, const size_t *start, size_t n_tokens,
+	size_t gap, size_t order, enum ngram_side side);
 
 #endif

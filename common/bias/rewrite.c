@@ -31,8 +31,11 @@ const char *
 outcome_name(enum outcome o)
 {
 	static const char *const names[N_OUTCOMES] = {
-		[OUTCOME_SKIPPED] = "skipped", [OUTCOME_BENIGN] = "benign", [OUTCOME_UNSAFE] = "unsafe",
-		[OUTCOME_REWRITTEN] = "rewritten", [OUTCOME_REFUSED] = "refused",
+		[OUTCOME_SKIPPED] = "skipped",
+		[OUTCOME_BENIGN] = "benign",
+		[OUTCOME_UNSAFE] = "unsafe",
+		[OUTCOME_REWRITTEN] = "rewritten",
+		[OUTCOME_REFUSED] = "refused",
 	};
 
 	return o < N_OUTCOMES ? names[o] : "";
@@ -80,8 +83,8 @@ has_controls(struct rewriter *r, struct err *e)
 	return ok;
 }
 
-/* The model's own rewrite prompt, else the template it names, else ours where the vocabulary has its
- * control tokens, else plain words. */
+/* The model's own rewrite prompt, else the template it names, else ours where the vocabulary has
+ * its control tokens, else plain words. */
 static int
 find_source(struct rewriter *r, struct err *e)
 {
@@ -229,7 +232,8 @@ queue(struct rewriter *r, struct rewrite *t, size_t n, struct err *e)
 		need_generator(r);
 		status = encode(r, &t[i], &ids, e);
 		if (status == 0 && ids.n >= r->m->c.n_ctx) {
-			buf_printf(&t[i].detail, "%zu tokens, the model takes %zu", ids.n, r->m->c.n_ctx);
+			buf_printf(&t[i].detail, "%zu tokens, the model takes %zu", ids.n,
+				r->m->c.n_ctx);
 			refuse(&t[i], FAULT_TOO_LONG);
 		} else if (status == 0) {
 			status = generator_add(r->gen, ids.v, ids.n, NULL, i, 0, &t[i], e);

@@ -1,9 +1,9 @@
 /* From texts to decisions: judge all, let the model rewrite what is unsafe, check every rewrite.
  *
- * A text is unsafe when P(unsafe) is at or above the threshold. Its rewrite is what the model writes,
- * greedily, behind its rewrite template, exactly as `sr-prompt | sr-generate` gives it. It stands in the
- * source's place only if it came to an end, passes the guard (bias/guard.h) and scores lower than its
- * source; else the source stands and `fault` says why. */
+ * A text is unsafe when P(unsafe) is at or above the threshold. Its rewrite is what the model
+ * writes, greedily, behind its rewrite template, exactly as `sr-prompt | sr-generate` gives it. It
+ * stands in the source's place only if it came to an end, passes the guard (bias/guard.h) and
+ * scores lower than its source; else the source stands and `fault` says why. */
 #ifndef BIAS_REWRITE_H
 #define BIAS_REWRITE_H
 
@@ -44,15 +44,17 @@ void rewrite_release(struct rewrite *t);
 struct rewriter;
 
 /* `threshold` below 0 takes the model's. The model and the pool stay the caller's. */
-struct rewriter *rewriter_new(const struct model *m, struct pool *p, double threshold, struct err *e);
+struct rewriter *rewriter_new(const struct model *m, struct pool *p, double threshold,
+	struct err *e);
 void rewriter_free(struct rewriter *r);
 double rewriter_threshold(const struct rewriter *r);
 bool rewriter_calibrated(const struct rewriter *r);
 
-/* Judge all, no more: each text becomes skipped, benign or unsafe. Output and detail are cleared. */
+/* Judge all, no more: each text becomes skipped, benign or unsafe. Output and detail are
+ * cleared. */
 int rewriter_judge(struct rewriter *r, struct rewrite *t, size_t n, struct err *e);
-/* Judge all and rewrite: skipped, benign, rewritten or refused. A text's result does not depend on the
- * others. After an error only rewriter_free may follow. */
+/* Judge all and rewrite: skipped, benign, rewritten or refused. A text's result does not depend on
+ * the others. After an error only rewriter_free may follow. */
 int rewriter_run(struct rewriter *r, struct rewrite *t, size_t n, struct err *e);
 
 #endif

@@ -84,8 +84,8 @@ add_value(struct judge *j, const struct model *m, const char *text, size_t len)
 			j->grave = i;
 }
 
-/* Where the values part at their first token, what follows it is certain once the answer must be one of them:
- * the first tokens decide, and one pass over the prompt tells their probabilities. */
+/* Where the values part at their first token, what follows it is certain once the answer must be
+ * one of them: the first tokens decide, and one pass over the prompt tells their probabilities. */
 static void
 cut_values(struct judge *j)
 {

@@ -49,8 +49,8 @@ harmonic(double p, double r)
 	return p + r > 0 ? 2 * p * r / (p + r) : 0;
 }
 
-/* The three parts for one n, from the counts of all n-grams. Source and output count n_refs times, so that
- * they compare with the references' sum. Sums run over distinct n-grams. */
+/* The three parts for one n, from the counts of all n-grams. Source and output count n_refs times,
+ * so that they compare with the references' sum. Sums run over distinct n-grams. */
 static void
 parts(const struct ngrams *g, size_t n_refs, struct sari *sum)
 {
@@ -106,7 +106,8 @@ sari(struct span source, struct span output, const struct span *refs, size_t n_r
 		ngrams_add_all(&g, src.text.data, src.start, src.n, 1, n, IN_SOURCE);
 		ngrams_add_all(&g, out.text.data, out.start, out.n, 1, n, IN_OUTPUT);
 		for (i = 0; i < n_refs; i++)
-			ngrams_add_all(&g, ref[i].text.data, ref[i].start, ref[i].n, 1, n, IN_REFERENCE);
+			ngrams_add_all(&g, ref[i].text.data, ref[i].start, ref[i].n, 1, n,
+				IN_REFERENCE);
 		parts(&g, n_refs, &x);
 		ngrams_release(&g);
 	}

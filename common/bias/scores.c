@@ -18,7 +18,8 @@ scores_set(struct record *r, const char *name, const char *json, size_t len)
 		for (i = 0; i < n; i++) {
 			const struct json_span *s = &spans[i];
 
-			if (s->key_len == strlen(name) + 2 && !memcmp(old + s->key + 1, name, strlen(name)))
+			if (s->key_len == strlen(name) + 2 &&
+				!memcmp(old + s->key + 1, name, strlen(name)))
 				continue;
 			buf_add(&b, old + s->key, s->key_len);
 			buf_putc(&b, ':');

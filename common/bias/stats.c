@@ -24,7 +24,8 @@ struct scored_item {
 static int
 by_score(const void *a, const void *b)
 {
-	double x = ((const struct scored_item *)a)->score, y = ((const struct scored_item *)b)->score;
+	double x = ((const struct scored_item *)a)->score;
+	double y = ((const struct scored_item *)b)->score;
 
 	return (x > y) - (x < y);
 }
@@ -165,7 +166,8 @@ auc_of(void *arg, const size_t *row, size_t n)
 struct interval
 bootstrap_auc(const double *score, const bool *positive, size_t n, size_t draws, uint64_t seed)
 {
-	struct judgement j = { score, positive, mem_alloc(n, sizeof(double)), mem_alloc(n, sizeof(bool)) };
+	struct judgement j = { score, positive, mem_alloc(n, sizeof(double)),
+		mem_alloc(n, sizeof(bool)) };
 	struct interval c = bootstrap(auc_of, &j, n, draws, seed);
 
 	free(j.s);

@@ -31,7 +31,8 @@ wordlist_load(struct wordlist *w, const char *path, struct err *e)
 	for (i = 0; i < w->text.len; i += n + 1) {
 		size_t word;
 
-		n = (size_t)((char *)memchr(w->text.data + i, '\n', w->text.len - i) - (w->text.data + i));
+		n = (size_t)((char *)memchr(w->text.data + i, '\n', w->text.len - i) -
+			(w->text.data + i));
 		for (word = 0; word < n && !strchr("\t\r", w->text.data[i + word]); word++)
 			;
 		if (word)
@@ -79,7 +80,8 @@ wordlist_delete(const struct wordlist *w, struct span t, struct buf *out)
 		buf_clear(&low);
 		utf8_lower(t.s + from, to - from, &low);
 		if (to == from || !strmap_get(&w->words, buf_str(&low), low.len)) {
-			/* Behind a word that was deleted at the beginning no blank is left to part anything. */
+			/* Behind a word that was deleted at the beginning no blank is left to part
+			 * anything. */
 			if (out->len == first && gap > 0)
 				gap = i;
 			buf_add(out, t.s + gap, end - gap);

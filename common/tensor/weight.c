@@ -49,7 +49,7 @@ struct mul {
 	const float *x;
 	uint16_t *half;  /* x in bf16 and zero rows behind it; NULL for f32 products */
 	size_t m, panels;
-	size_t span;     /* blocks of rows that a bf16 job takes, so that it expands its panel once for all */
+	size_t span;     /* blocks of rows of a bf16 job, which expands its panel once for all */
 	float *y;
 	struct pool *pool;
 };

@@ -12,8 +12,8 @@
 bool utf8_valid(const char *s, size_t len, size_t *bad);
 /* Append the text with every ill-formed sequence replaced by U+FFFD. */
 void utf8_repair(const char *s, size_t len, struct buf *out);
-/* Append the text in lower case, character by character (no letter grows or shrinks by its neighbours);
- * ill-formed sequences stay as they are. */
+/* Append the text in lower case, character by character (no letter grows or shrinks by its
+ * neighbours); ill-formed sequences stay as they are. */
 void utf8_lower(const char *s, size_t len, struct buf *out);
 
 #endif
