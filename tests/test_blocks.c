@@ -141,7 +141,8 @@ products(const struct block_kernels *b, uint32_t type, size_t rows, size_t k, si
 
 START_TEST(every_type)
 {
-	static const size_t rows[] = { 1, 16, 17, 47 }, widths[] = { 256, 512, 768, 32, 96, 288, 576 };
+	static const size_t rows[] = { 1, 16, 17, 47 };
+	static const size_t widths[] = { 256, 512, 768, 32, 96, 288, 576 };
 	static const size_t columns[] = { 1, 2, 8, 13 };
 	const struct block_kernels *b = blocks();
 

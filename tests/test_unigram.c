@@ -1,4 +1,4 @@
-/* text/unigram through its tokenizer: against all ways to cut short texts, and bytes there and back. */
+/* text/unigram through its tokenizer: against all ways to cut short texts; bytes there and back. */
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
@@ -15,11 +15,11 @@ static const struct {
 	const char *piece;
 	float score;
 	int kind;
-} pieces[] = { { "<unk>", 0, TOKEN_UNKNOWN }, { "</s>", 0, TOKEN_CONTROL }, { "a", -2.5f, TOKEN_NORMAL },
-	{ "b", -2.75f, TOKEN_NORMAL }, { "ab", -4, TOKEN_NORMAL }, { "ba", -6, TOKEN_NORMAL },
-	{ "aba", -5.5f, TOKEN_NORMAL }, { BLANK, -3, TOKEN_NORMAL }, { BLANK "a", -3.25f, TOKEN_NORMAL },
-	{ BLANK "bab", -7, TOKEN_NORMAL }, { "\xc3\xbc", -6, TOKEN_NORMAL }, { "abab", -9, TOKEN_NORMAL },
-	{ "<user>", 0, TOKEN_USER } };
+} pieces[] = { { "<unk>", 0, TOKEN_UNKNOWN }, { "</s>", 0, TOKEN_CONTROL },
+	{ "a", -2.5f, TOKEN_NORMAL }, { "b", -2.75f, TOKEN_NORMAL }, { "ab", -4, TOKEN_NORMAL }, { "ba", -6, TOKEN_NORMAL },
+	{ "aba", -5.5f, TOKEN_NORMAL }, { BLANK, -3, TOKEN_NORMAL },
+	{ BLANK "a", -3.25f, TOKEN_NORMAL }, { BLANK "bab", -7, TOKEN_NORMAL },
+	{ "\xc3\xbc", -6, TOKEN_NORMAL }, { "abab", -9, TOKEN_NORMAL }, { "<user>", 0, TOKEN_USER } };
 
 enum { N_PIECES = sizeof pieces / sizeof *pieces, MOST = N_PIECES + 256, UNK = 0 };
 
@@ -173,8 +173,8 @@ START_TEST(refused)
 	const char *v[] = { "a" };
 	size_t lens[] = { 1 };
 	float scores[] = { INFINITY };
-	struct vocab vocab = { .model = "t5", .n = 1, .pieces = v, .lens = lens, .bos = -1, .eos = -1,
-		.unk = -1, .eot = -1 };
+	struct vocab vocab = { .model = "t5", .n = 1, .pieces = v, .lens = lens, .bos = -1,
+		.eos = -1, .unk = -1, .eot = -1 };
 	struct err e;
 
 	ck_assert_ptr_null(tokenizer_new(&vocab, &e));

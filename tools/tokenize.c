@@ -26,7 +26,8 @@ static struct {
 
 static const struct opt opts[] = {
 	{ 'm', "model", OPT_TEXT, &o.model, "MODEL",
-		"GGUF file, folder or vocabulary file (default: SR_MODEL, else the installed one)", 0, 0 },
+		"GGUF file, folder or vocabulary file (default: SR_MODEL, else the installed one)",
+		0, 0 },
 	{ 'd', "decode", OPT_FLAG, &o.decode, NULL, "tokens back to text", 0, 0 },
 	{ 0, "json", OPT_FLAG, &o.json, NULL, "with -d: records instead of raw text", 0, 0 },
 	{ 0, "show-control", OPT_FLAG, &o.controls_too, NULL,
@@ -372,8 +373,8 @@ encode_pair(struct encoder *n, struct record *r, const char *json, size_t json_l
 		return record_err(r, e, "%s", why.msg);
 	loss_from = n->ids.n;
 	if (completion && tokenizer_eos(n->t) < 0)
-		return record_err(r, e, "a completion has to end, and the vocabulary has no token for "
-			"that");
+		return record_err(
+			r, e, "a completion has to end, and the vocabulary has no token for that");
 	if (completion) {
 		tokenizer_encode(
 			n->t, completion, len, tokenizer_starts(n->t, n->ids.v, n->ids.n), &n->ids);

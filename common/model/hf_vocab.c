@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "model/hf_internal.h"
+#include "text/pretokenize.h"
 #include "text/tokenizer.h"
 
 #define KEY(name) "tokenizer.ggml." name
@@ -211,47 +212,50 @@ put_unk(const struct source *s, struct buf *b)
 	buf_puts(b, ",\n");
 }
 
-/* The regular expressions of the pre-tokenizers, by GGUF's name. With none of them the library's
- * own byte-level one, GPT-2's, does the work. */
-static const struct {
-	const char *pre;
-	bool digits;       /* every digit by itself, first */
-	bool whole;        /* a pre-token that is a piece is not merged together */
-	const char *split; /* NULL: GPT-2's */
-} pretokenizers[] = {
-	{ "gpt-2", false, false, NULL },
-	{ "smollm", true, false, NULL },
-	{ "llama-bpe", false, true, "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|"
-		"\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+" },
-	{ "qwen2", false, false, "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|"
-		"\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+" },
-	/* GPT-NeoX's has GPT-2's pattern; llama.cpp calls it by its first user's name. */
-	{ "olmo", false, false, NULL },
-	{ "gpt-neox", false, false, NULL },
-};
+static void
+put_normalizer(const struct gguf *g, struct buf *b)
+{
+	static const struct {
+		int64_t bit;
+		const char *name;
+	} forms[] = { { NORMALIZE_NFC, "NFC" }, { NORMALIZE_NFKC, "NFKC" },
+		{ NORMALIZE_LOWER, "Lowercase" } };
+	const char *sep = "";
+	int64_t bits;
 
+	if (!gguf_int(g, "sr.tokenizer.normalize", &bits))
+		bits = 0;
+	buf_puts(b, bits ? "  \"normalizer\": {\"type\": \"Sequence\", \"normalizers\": ["
+			 : "  \"normalizer\": null,\n");
+	for (size_t i = 0; bits && i < sizeof forms / sizeof *forms; i++)
+		if (bits & forms[i].bit) {
+			buf_printf(b, "%s{\"type\": \"%s\"}", sep, forms[i].name);
+			sep = ", ";
+		}
+	if (bits)
+		buf_puts(b, "]},\n");
+}
+
+/* Each expression as a step of its own; GPT-2's is that of the library's byte-level step. */
 static int
 put_pretokenizer(const struct gguf *g, bool *whole, struct buf *b, struct err *e)
 {
 	char *pre = gguf_str_dup(g, KEY("pre"));
-	const char *name = pre ? pre : "gpt-2";
-	size_t i, n = sizeof pretokenizers / sizeof *pretokenizers;
+	const char *name = pre ? pre : "gpt-2", *regex;
+	int kind = pretok_named(name, strlen(name));
 
-	for (i = 0; i < n && strcmp(pretokenizers[i].pre, name) != 0; i++)
-		;
-	if (i == n)
+	*whole = pretok_whole_words(name, strlen(name));
+	if (kind < 0)
 		err_set(e, "pre-tokenizer %.40s has no form in tokenizer.json here", name);
 	free(pre);
-	if (i == n)
+	if (kind < 0)
 		return -1;
-	*whole = pretokenizers[i].whole;
-	buf_puts(b, "  \"normalizer\": null,\n"
-		"  \"pre_tokenizer\": {\"type\": \"Sequence\", \"pretokenizers\": [\n");
-	if (pretokenizers[i].digits)
-		buf_puts(b, "    {\"type\": \"Digits\", \"individual_digits\": true},\n");
-	if (pretokenizers[i].split) {
+	put_normalizer(g, b);
+	buf_puts(b, "  \"pre_tokenizer\": {\"type\": \"Sequence\", \"pretokenizers\": [\n");
+	for (size_t i = 0; kind != PRETOK_GPT2 &&
+			(regex = pretok_pattern((enum pretok)kind, i)); i++) {
 		buf_puts(b, "    {\"type\": \"Split\", \"pattern\": {\"Regex\": ");
-		json_put_text(b, pretokenizers[i].split, strlen(pretokenizers[i].split));
+		json_put_text(b, regex, strlen(regex));
 		buf_puts(b, "}, \"behavior\": \"Isolated\", \"invert\": false},\n");
 	}
 	buf_printf(b, "    {\"type\": \"ByteLevel\", \"add_prefix_space\": %s, "
@@ -259,7 +263,7 @@ put_pretokenizer(const struct gguf *g, bool *whole, struct buf *b, struct err *e
 		"  \"decoder\": {\"type\": \"ByteLevel\", \"add_prefix_space\": true, "
 		"\"trim_offsets\": true, \"use_regex\": true},\n",
 		is_flag(g, KEY("add_space_prefix"), false) ? "true" : "false",
-		pretokenizers[i].split ? "false" : "true");
+		kind == PRETOK_GPT2 ? "true" : "false");
 	return 0;
 }
 

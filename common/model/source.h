@@ -1,7 +1,7 @@
-/* Whatever holds a model, opened as if it were a GGUF file: a GGUF file itself (single or split), or
+/* Whatever holds a model, opened as if it were a GGUF file: a GGUF file (single or split), or
  * a Hugging Face folder (config.json, safetensors, tokenizer files), whose keys, tensor names, norm
- * offsets and rotary order are turned into GGUF's. Every program opens models here, so that -m takes
- * them all. */
+ * offsets and rotary order are turned into GGUF's. Every program opens models here, so that -m
+ * takes them all. */
 #ifndef MODEL_SOURCE_H
 #define MODEL_SOURCE_H
 

@@ -38,7 +38,8 @@ turn(lanes v[R])
 	lanes t[R], u[R];
 
 	for (int i = 0; i < R; i += 2) {
-		t[i] = MIX(v[i], v[i + 1], 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29);
+		t[i] = MIX(v[i], v[i + 1], 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13,
+			29);
 		t[i + 1] = MIX(v[i], v[i + 1], 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30,
 			15, 31);
 	}
@@ -493,7 +494,8 @@ mul(uint32_t type, const void *data, size_t rows, bool end, bool ahead, size_t k
 {
 	const struct format *f = &formats[type];
 	size_t stride = type_row_bytes(type, k);
-	uint8_t copy[R][STRIP / 32 * 34 + 80]; /* a strip of the largest format, and what load overreads */
+	/* a strip of the largest format, and what load reads behind it */
+	uint8_t copy[R][STRIP / 32 * 34 + 80];
 	struct strip s;
 
 	memset(room, 0, m * R * sizeof *room);

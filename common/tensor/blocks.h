@@ -23,7 +23,7 @@ enum {
 struct activations {
 	int8_t *q;     /* (m, k) */
 	float *scale;  /* (m, k/32) */
-	int32_t *bias; /* (m, k/16): what the weights' offset from signed to unsigned adds to a dot */
+	int32_t *bias; /* (m, k/16): what the weights' offset to unsigned adds to a dot */
 	float *sum;    /* (m, k/16): of scale * q, for weights with minima */
 };
 
@@ -34,14 +34,15 @@ struct block_kernels {
 	void (*round)(uint32_t type, const float *x, size_t m, size_t k,
 		struct activations *out);
 	/* y (m rows of stride ldy, `rows` values each) = x (m, k) · wᵀ for up to 16 rows of w.
-	 * `end`: fewer than BLOCKS_BEHIND bytes of the tensor follow, and nothing may be read behind it.
+	 * `end`: fewer than BLOCKS_BEHIND bytes of the tensor follow, and nothing may be read
+	 * behind it.
 	 * `ahead`: the rows that follow are wanted next and are fetched meanwhile. m is at most
 	 * BLOCKS_MOST; `room` holds m * 16 floats. */
 	void (*mul)(uint32_t type, const void *w, size_t rows, bool end, bool ahead, size_t k,
 		const struct activations *x, size_t m, float *y, size_t ldy, float *room);
 };
 
-/* NULL where the CPU has nothing to multiply bytes with. SR_CPU=avx512vnni, or none, asks for it. */
+/* NULL where the CPU has nothing to multiply bytes with, or SR_CPU forces another level. */
 const struct block_kernels *blocks(void);
 
 #endif

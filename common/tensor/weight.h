@@ -30,7 +30,7 @@ struct weight {
 	uint32_t type;     /* enum type */
 	size_t rows, cols; /* N, K */
 	const void *data;
-	const struct lora *lora; /* NULL: none; every product and weight_row takes it into account */
+	const struct lora *lora; /* NULL: none; in all products and weight_row */
 };
 
 /* y (M,N) = x (M,K) · wᵀ; the pool must not be NULL (its scratch is used). */

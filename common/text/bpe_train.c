@@ -73,7 +73,8 @@ bpe_train_new(const char *pre, size_t max_words, struct err *e)
 	struct bpe_train *b;
 
 	if (kind < 0) {
-		err_set(e, "no pre-tokenizer '%s' (gpt-2, smollm, llama-bpe and qwen2 are some)", pre);
+		err_set(e, "no pre-tokenizer '%s' (gpt-2, smollm, llama-bpe and qwen2 are some)",
+			pre);
 		return NULL;
 	}
 	b = mem_alloc(1, sizeof *b);

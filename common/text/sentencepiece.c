@@ -1,4 +1,5 @@
-/* tokenizer.model: SentencePiece's model as a protocol buffer. Source: sentencepiece_model.proto. */
+/* tokenizer.model: SentencePiece's model as a protocol buffer, after its
+ * sentencepiece_model.proto. */
 #include <stdint.h>
 #include <string.h>
 
@@ -128,7 +129,7 @@ read_normalizer(const struct field *normalizer, struct vocab *v, struct err *e)
 	int status;
 
 	while ((status = next_field(&m, &f)) > 0) {
-		/* its rules are NFKC's but for a few characters; those of Llama and Gemma are none */
+		/* its rules are NFKC's but for a few characters */
 		if (f.number == NORM_CHARSMAP && f.len > 0)
 			v->normalize |= NORMALIZE_NFKC;
 		else if (f.number == NORM_DUMMY_PREFIX)

@@ -42,10 +42,11 @@ struct vocab {
 	const size_t *merge_lens;
 	int bos, eos, unk;          /* -1: none */
 	int eot;                    /* ends a turn of a chat, besides eos; -1: none */
-	bool add_bos, add_space; /* BOS before plain prompts; a blank before the text ("llama", "t5") */
+	bool add_bos;   /* BOS before plain prompts */
+	bool add_space; /* a blank before the text ("llama", "t5") */
 	/* From here on 0 is what most vocabularies have. */
 	bool space_once; /* add_space: at the very front alone, not behind every special token */
-	bool whole_words; /* "gpt2": a pre-token that is a piece is taken as it is, without merges */
+	bool whole_words; /* "gpt2": a pre-token that is a piece is taken without merges */
 	bool squeeze;    /* "t5": no blanks at the ends, one for several */
 	unsigned normalize;          /* of enum normalize: what is done to the text first */
 	const unsigned char *strips; /* of enum strip, by id; NULL: none */

@@ -150,7 +150,7 @@ encode_part(const struct unigram *u, const char *text, size_t len, struct way *w
 		step = utf8_step(text + i, len - i, &ok);
 		extend(u, text, len, i, step, ways);
 	}
-	/* the way back, turned around: where a piece begins, its end takes the place of the score */
+	/* the way back, turned around: where a piece begins, its end replaces the score */
 	for (size_t end = len; end > 0; end = ways[end].from)
 		ways[ways[end].from].score = (double)end;
 	for (size_t i = 0; i < len;) {

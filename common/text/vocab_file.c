@@ -51,7 +51,8 @@ static const struct {
 enum { N_KNOWN = sizeof known / sizeof *known };
 
 static int
-read_vocab(struct vocab_room *r, const char *path, const char *folder, struct vocab *v, struct err *e)
+read_vocab(struct vocab_room *r, const char *path, const char *folder, struct vocab *v,
+	struct err *e)
 {
 	for (size_t i = 0; i < N_KNOWN; i++) {
 		char *merges;
@@ -138,16 +139,16 @@ take_added(struct vocab_room *r, const struct json *config, struct err *e)
 	void *it = NULL;
 
 	while (added && json_each(added, &it, &key, &a)) {
-		const struct json *content = json_get(a, "content"), *special = json_get(a, "special");
+		const struct json *content = json_get(a, "content");
+		const struct json *special = json_get(a, "special");
+		int kind = special && json_is_true(special) ? TOKEN_CONTROL : TOKEN_USER;
 		long long id = atoll(key);
 		size_t len;
 		const char *s = content ? json_text(content, &len) : NULL;
 
 		if (!s || id < 0 || (unsigned long long)id >= r->n || !r->pieces[id])
 			continue; /* beyond the embedding, or known by tokenizer.json */
-		if (r->kinds[id] == TOKEN_NORMAL &&
-			room_put(r, id, s, len, special && json_is_true(special) ? TOKEN_CONTROL
-										 : TOKEN_USER, e) < 0)
+		if (r->kinds[id] == TOKEN_NORMAL && room_put(r, id, s, len, kind, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -164,7 +165,8 @@ chat_template(const struct json *config)
 	for (size_t i = 0; t && json_is_array(t) && i < json_len(t); i++) {
 		const struct json *name = json_get(json_at(t, i), "name");
 
-		if (name && (s = json_text(name, &len)) && len == 7 && memcmp(s, "default", 7) == 0) {
+		s = name ? json_text(name, &len) : NULL;
+		if (s && len == 7 && memcmp(s, "default", 7) == 0) {
 			t = json_get(json_at(t, i), "template");
 			break;
 		}

@@ -1,5 +1,5 @@
-/* tokenizer.json, as Hugging Face's tokenizers write it. What a file asks for and is not done here is
- * refused by name: a tokenizer that is nearly right is wrong. */
+/* tokenizer.json, as Hugging Face's tokenizers write it. What a file asks for and is not done here
+ * is refused by name: a tokenizer that is nearly right is wrong. */
 #include <string.h>
 
 #include "text/pretokenize.h"
@@ -386,7 +386,8 @@ check_affixes(const struct json *model, struct err *e)
 		const struct json *j = json_get(model, keys[i]);
 
 		if (j && json_text(j, &len) && len > 0)
-			return err_set(e, "%s \"%s\" is not supported", keys[i], json_text(j, &len));
+			return err_set(
+				e, "%s \"%s\" is not supported", keys[i], json_text(j, &len));
 	}
 	return 0;
 }
@@ -407,7 +408,8 @@ read_bpe(struct vocab_room *r, const struct json *model, const struct parts *p, 
 		return name_pre(p, v, e);
 	}
 	if (!p->blank)
-		return err_set(e, "a BPE vocabulary that is neither of bytes nor of SentencePiece's form");
+		return err_set(
+			e, "a BPE vocabulary that is neither of bytes nor of SentencePiece's form");
 	v->model = "llama";
 	return scores_of_merges(r, e);
 }
@@ -432,10 +434,11 @@ vocab_json_read(struct vocab_room *r, const char *path, struct vocab *v, struct 
 		return err_set(e, "%s: no model.vocab", path);
 	if ((!unigram && json_get(model, "type") && strcmp(type_of(model), "BPE") != 0) ||
 		(unigram && json_get(model, "type") && strcmp(type_of(model), "Unigram") != 0))
-		return err_set(e, "%s: a tokenizer of type %s is not supported (BPE and Unigram are)",
-			path, type_of(model));
+		return err_set(
+			e, "%s: a tokenizer of type %s is not supported (BPE and Unigram are)", path, type_of(model));
 	if (each_part(json_get(root, "normalizer"), "normalizers", &p, normalizer, e) < 0 ||
-		each_part(json_get(root, "pre_tokenizer"), "pretokenizers", &p, pre_tokenizer, e) < 0 ||
+		each_part(json_get(root, "pre_tokenizer"), "pretokenizers", &p, pre_tokenizer,
+			e) < 0 ||
 		count(vocab, added, &n, &entries, e) < 0 || room_tokens(r, n, entries, e) < 0)
 		return err_prefix(e, "%s", path);
 	if (unigram ? put_unigrams(r, vocab, e) : read_bpe(r, model, &p, v, e))

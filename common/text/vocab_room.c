@@ -68,11 +68,12 @@ room_tokens(struct vocab_room *r, size_t n, size_t entries, struct err *e)
 }
 
 int
-room_put(struct vocab_room *r, long long id, const char *piece, size_t len, int kind, struct err *e)
+room_put(struct vocab_room *r, long long id, const char *piece, size_t len, int kind,
+	struct err *e)
 {
 	if (id < 0 || (unsigned long long)id >= r->n)
-		return err_set(e, "token \"%.*s\" has the id %lld, of %zu", (int)(len < 64 ? len : 64),
-			piece, id, r->n);
+		return err_set(e, "token \"%.*s\" has the id %lld, of %zu",
+			(int)(len < 64 ? len : 64), piece, id, r->n);
 	if (r->pieces[id] && (r->lens[id] != len || memcmp(r->pieces[id], piece, len) != 0))
 		return err_set(e, "\"%.*s\" and \"%.*s\" have the same id %lld",
 			(int)(r->lens[id] < 64 ? r->lens[id] : 64), r->pieces[id],

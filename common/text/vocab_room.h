@@ -1,5 +1,6 @@
-/* A vocabulary being put together from a file: arrays by token id, whose strings are views into memory
- * that the room keeps alive. What reads one format each: vocab_json.c, vocab_bpe.c, sentencepiece.c. */
+/* A vocabulary being put together from a file: arrays by token id, whose strings are views into
+ * memory that the room keeps alive. vocab_json.c, vocab_bpe.c and sentencepiece.c read a format
+ * each. */
 #ifndef TEXT_VOCAB_ROOM_H
 #define TEXT_VOCAB_ROOM_H
 
@@ -33,7 +34,8 @@ int room_map(struct vocab_room *r, const char *path, struct file_map *m, struct 
 /* Room for ids below n, which came from `entries` entries: more holes than entries are refused. */
 int room_tokens(struct vocab_room *r, size_t n, size_t entries, struct err *e);
 /* Two pieces of one id are an error; a piece that comes again changes its kind. */
-int room_put(struct vocab_room *r, long long id, const char *piece, size_t len, int kind, struct err *e);
+int room_put(struct vocab_room *r, long long id, const char *piece, size_t len, int kind,
+	struct err *e);
 /* The id of a piece; -1: none. Slow: for special tokens. */
 int room_find(const struct vocab_room *r, const char *piece, size_t len);
 /* Names for holes, and the arrays in v. */
