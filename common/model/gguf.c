@@ -457,7 +457,7 @@ open_parts(const char *stem, size_t count, struct err *e)
 		}
 	}
 	buf_release(&name);
-	if (rc == 0 && gguf_int(g, "split.tensors.count", &total) &&
+	if (rc == 0 && g && gguf_int(g, "split.tensors.count", &total) &&
 	    (uint64_t)total != g->n_tensors)
 		rc = err_set(e, "%s: all parts have %zu tensors, split.tensors.count says %lld",
 			stem, g->n_tensors, (long long)total);

@@ -19,9 +19,7 @@ typedef int32_t ivec __attribute__((vector_size(4 * L), aligned(4), may_alias));
 static inline float
 fold(const vec *v)
 {
-	const float *s = (const float *)v;
-
-	return (s[0] + s[2]) + (s[1] + s[3]);
+	return ((*v)[0] + (*v)[2]) + ((*v)[1] + (*v)[3]);
 }
 
 void

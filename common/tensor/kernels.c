@@ -127,7 +127,7 @@ take_f16(const void *p)
 	ivec special = (h & 0x7c00) == 0x7c00; /* infinite or NaN */
 	vec v = (vec)((h & 0x7fff) << 13) * 0x1p112f;
 
-	return (vec)((ivec)v | (special & 0x7f800000) | (h & 0x8000) << 16);
+	return (vec)((ivec)v | (special & 0x7f800000) | (-(h >> 15) & INT32_MIN));
 #endif
 }
 

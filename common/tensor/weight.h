@@ -16,8 +16,8 @@
 
 #include "base/pool.h"
 
-/* What an adapter adds to a weight: w + scale b·a (LoRA; Hu et al. 2021), in f32 whatever the weight
- * is stored as. Several may be chained. */
+/* What an adapter adds to a weight: w + scale b·a (LoRA; Hu et al. 2021), in f32 whatever the
+ * weight is stored as. Several may be chained. */
 struct lora {
 	size_t rank;
 	const float *a;          /* (rank, K) */
