@@ -434,7 +434,7 @@ vocab_json_read(struct vocab_room *r, const char *path, struct vocab *v, struct 
 		return err_set(e, "%s: no model.vocab", path);
 	if ((!unigram && json_get(model, "type") && strcmp(type_of(model), "BPE") != 0) ||
 		(unigram && json_get(model, "type") && strcmp(type_of(model), "Unigram") != 0))
-		return err_set(e, "%s: a tokenizer of type %s is not supported (BPE and Unigram are)",
+		return err_set(e, "%s: tokenizer type %s is not supported (BPE and Unigram are)",
 			path, type_of(model));
 	if (each_part(json_get(root, "normalizer"), "normalizers", &p, normalizer, e) < 0 ||
 		each_part(json_get(root, "pre_tokenizer"), "pretokenizers", &p, pre_tokenizer,
