@@ -50,7 +50,7 @@ static const struct opt opts[] = {
 		"with --train: a control token; may be repeated", 0, 0 },
 	{ 0, "eos-name", OPT_TEXT, &o.eos_name, "NAME",
 		"with --train: the control token that ends a sequence (default: the first)", 0, 0 },
-	{ 0, "pre", OPT_PICK, &o.pre, "gpt-2|smollm",
+	{ 0, "pre", OPT_PICK, &o.pre, "gpt-2|smollm|llama-bpe|qwen2",
 		"with --train: how text is cut first (default gpt-2)", 0, 0 },
 	{ 0, "max-words", OPT_INT, &o.max_words, "N",
 		"with --train: distinct words kept (default 2000000)", 1000, INT_MAX },

@@ -49,8 +49,12 @@ set_heads(struct config *c)
 		tool_usage("heads of %zu are not of an even width", width);
 	if (!kv_heads)
 		c->n_head_kv = c->n_head;
-	/* The same share of a head turns. */
-	c->rope_dim = width * c->rope_dim / c->head_dim / 2 * 2;
+	/* The same share of a head turns, a pair at least. */
+	if (c->rope_dim) {
+		c->rope_dim = width * c->rope_dim / c->head_dim / 2 * 2;
+		if (!c->rope_dim)
+			c->rope_dim = 2;
+	}
 	c->head_dim = width;
 }
 

@@ -9,11 +9,30 @@
 #include "tensor/types.h"
 #include "verbs.h"
 
-/* What quantize tells of: every tensor if verbose, else those that could not have their type. */
+enum { MAX_TOLD = 16 };
+
+/* What quantize tells of: every tensor if verbose, else the first of each kind that could not have
+ * its type, and how many more. */
 struct report {
 	bool verbose;
 	size_t before, after;
+	struct { size_t row; uint32_t wanted; } told[MAX_TOLD];
+	size_t n_told, more;
 };
+
+/* Whether a tensor of that kind was told of; it counts as told from now on. */
+static bool
+told(struct report *r, size_t row, uint32_t wanted)
+{
+	for (size_t i = 0; i < r->n_told; i++)
+		if (r->told[i].row == row && r->told[i].wanted == wanted)
+			return true;
+	if (r->n_told == MAX_TOLD)
+		return true;
+	r->told[r->n_told].row = row;
+	r->told[r->n_told++].wanted = wanted;
+	return false;
+}
 
 static void
 report_tensor(void *arg, const struct quantized *q)
@@ -22,7 +41,9 @@ report_tensor(void *arg, const struct quantized *q)
 
 	r->before += q->from->bytes;
 	r->after += q->bytes;
-	if (q->type != q->wanted)
+	if (q->type != q->wanted && told(r, (size_t)q->from->dims[0], (uint32_t)q->wanted))
+		r->more++;
+	else if (q->type != q->wanted)
 		tool_warn("%s: rows of %zu values are no whole blocks of %s, stored as %s",
 			q->from->name, (size_t)q->from->dims[0], type_label(q->wanted),
 			type_label(q->type));
@@ -79,6 +100,8 @@ verb_quantize(int argc, char **argv)
 	if (gguf_save(o, out, &e) < 0)
 		tool_fail("%s to %s: %s", argv[0], out, e.msg);
 	gguf_out_free(o);
+	if (r.more)
+		tool_warn("%zu more tensors likewise", r.more);
 	if (verbose)
 		fprintf(stderr, "%zu -> %zu bytes of tensors\n", r.before, r.after);
 	pool_free(pool);
