@@ -101,7 +101,7 @@ verb_quantize(int argc, char **argv)
 		tool_fail("%s to %s: %s", argv[0], out, e.msg);
 	gguf_out_free(o);
 	if (r.more)
-		tool_warn("%zu more tensors likewise", r.more);
+		tool_warn("%zu more likewise", r.more);
 	if (verbose)
 		fprintf(stderr, "%zu -> %zu bytes of tensors\n", r.before, r.after);
 	pool_free(pool);
