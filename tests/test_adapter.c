@@ -146,7 +146,7 @@ START_TEST(products)
 
 			random_floats(a, rank * cols, 0.2f, i);
 			random_floats(b, rows * rank, 0.5f, 10 + i);
-			chain[i] = (struct lora){ rank, a, b, i ? -0.7f : 1.5f,
+			chain[i] = (struct lora){ .rank = rank, .a = a, .b = b, .scale = i ? -0.7f : 1.5f,
 				i + 1 < CHAIN ? &chain[i + 1] : NULL };
 		}
 		for (int t = 0; t < N(types); t++) {

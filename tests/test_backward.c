@@ -425,7 +425,7 @@ set_factors(const struct config *c, const float *factors, const struct shape *sh
 		for (size_t j = 0; j < shapes[i].n; j++)
 			k->x[i].ids[j] = (int)rng_below(&r, c->n_vocab);
 	}
-	ck_assert_int_eq(trainer_init(&k->t, &k->m, &o, pool_new(threads), &k->e), 0);
+	ck_assert_int_eq(trainer_init(&k->t, &k->m, NULL, &o, pool_new(threads), &k->e), 0);
 	return k;
 }
 
@@ -550,6 +550,124 @@ START_TEST(all_kinds)
 	ck_assert_mem_eq(two->t.p.g, one->t.p.g, two->t.p.n * sizeof(float));
 	strike(two);
 	strike(one);
+}
+END_TEST
+
+/* An adapter's numbers, as the reference has them: rw is the base's plus scale b·a. */
+struct lora_task {
+	struct task *k;
+	struct adapter *a;
+	real *base, *x; /* all weights; all of the adapter's, as in struct params */
+};
+
+static real
+lora_loss(void *arg)
+{
+	struct lora_task *l = arg;
+	const struct config *c = l->k->c;
+	real *w = l->k->rw, *x = l->x;
+
+	memcpy(w, l->base, config_params(c) * sizeof *w);
+	for (size_t i = 0; i < l->a->n; i++) {
+		const struct adapter_part *p = &l->a->parts[i];
+		real *to = w + naive_place(c, p->t.name), *b = x + p->rank * p->t.cols;
+
+		for (size_t n = 0; n < p->t.rows; n++)
+			for (size_t r = 0; r < p->rank; r++)
+				for (size_t j = 0; j < p->t.cols; j++)
+					to[n * p->t.cols + j] += l->a->alpha / (real)p->rank *
+						b[n * p->rank + r] * x[r * p->t.cols + j];
+		x = b + p->t.rows * p->rank;
+	}
+	return task_loss(l->k);
+}
+
+/* Adapters of every architecture: a and b of each part along a direction, in one pass and in
+ * several; and the base stays as it is. */
+START_TEST(adapters)
+{
+	const struct kind *kind = &kinds[_i];
+	struct trainer_opts o = { .pass_tokens = 200 };
+	struct task *k = set_factors(&kind->c, kind->factors, middle_ones, N(middle_ones), 200,
+		false, 2);
+	struct lora_task l = { .k = k };
+	struct trainer t;
+	struct pool *pool = pool_new(2);
+	real *several;
+	size_t at = 0;
+
+	l.a = adapter_make(&k->m, "all-linear", 3, 6, 5, &k->e);
+	ck_assert_ptr_nonnull(l.a);
+	ck_assert_int_ge(l.a->n, 4);
+	for (size_t i = 0; i < l.a->n; i++)
+		random_floats(l.a->parts[i].b, l.a->parts[i].t.rows * 3, 0.1f, i);
+	ck_assert_int_eq(trainer_init(&t, &k->m, l.a, &o, pool, &k->e), 0);
+	l.base = reals(k->w, config_params(k->c));
+	l.x = reals(t.p.w, t.p.n);
+	ck_assert_int_eq(trainer_gradients(&t, k->x, k->n, scale, &k->loss, &k->e), 0);
+	ck_assert_double_le(fabs(scale * k->loss / lora_loss(&l) - 1), tolerance);
+	several = reals(t.p.g, t.p.n);
+	for (size_t i = 0; i < l.a->n; i++) {
+		const struct adapter_part *p = &l.a->parts[i];
+		size_t n_a = p->rank * p->t.cols, n_b = p->rank * p->t.rows;
+
+		slope_is(p->t.name, lora_loss, &l, l.x + at, t.p.g + at, n_a, tolerance);
+		slope_is(p->t.name, lora_loss, &l, l.x + at + n_a, t.p.g + at + n_a, n_b,
+			tolerance);
+		at += n_a + n_b;
+	}
+	t.o.pass_tokens = 100;
+	memset(t.p.g, 0, t.p.n * sizeof *t.p.g);
+	ck_assert_int_eq(trainer_gradients(&t, k->x, k->n, scale, &k->loss, &k->e), 0);
+	close_to("several passes", t.p.g, several, t.p.n);
+	trainer_release(&t);
+	pool_free(pool);
+	adapter_free(l.a);
+	free(l.base);
+	free(l.x);
+	free(several);
+	strike(k);
+}
+END_TEST
+
+/* Dropout: the loss, taken twice with the same step, moves as the gradient says. */
+START_TEST(dropout)
+{
+	struct trainer_opts o = { .pass_tokens = 200, .dropout = 0.3, .seed = 3 };
+	struct task *k = set(&larger[0], middle_ones, N(middle_ones), 200, false, 2);
+	struct adapter *a = adapter_make(&k->m, "q_proj,down_proj", 4, 8, 5, &k->e);
+	double loss[2], without, got = 0;
+	float *was, *d;
+	struct trainer t;
+
+	ck_assert_ptr_nonnull(a);
+	ck_assert_int_eq(a->n, 4);
+	for (size_t i = 0; i < a->n; i++)
+		random_floats(a->parts[i].b, a->parts[i].t.rows * 4, 0.2f, i);
+	ck_assert_int_eq(trainer_init(&t, &k->m, a, &o, k->t.pool, &k->e), 0);
+	was = mem_alloc(t.p.n, sizeof *was);
+	d = mem_alloc(t.p.n, sizeof *d);
+	memcpy(was, t.p.w, t.p.n * sizeof *was);
+	random_floats(d, t.p.n, 1, 9);
+	ck_assert_int_eq(trainer_gradients(&t, k->x, k->n, 1, &loss[0], &k->e), 0);
+	for (size_t i = 0; i < t.p.n; i++)
+		got += (double)t.p.g[i] * (double)d[i];
+	for (int s = 0; s < 2; s++) {
+		for (size_t i = 0; i < t.p.n; i++)
+			t.p.w[i] = was[i] + (s ? 1e-3f : -1e-3f) * d[i];
+		ck_assert_int_eq(trainer_gradients(&t, k->x, k->n, 1, &loss[s], &k->e), 0);
+	}
+	ck_assert_double_le(fabs((loss[1] - loss[0]) / 2e-3 / got - 1), 0.02);
+	ck_assert_int_eq(trainer_evaluate(&t, k->x, k->n, &without, &k->e), 0);
+	t.step++;
+	ck_assert_int_eq(trainer_gradients(&t, k->x, k->n, 1, &loss[0], &k->e), 0);
+	ck_assert_double_ge(fabs(loss[1] - loss[0]), 1e-4);
+	ck_assert_double_ge(fabs(loss[1] / 112 - without), 1e-6);
+	trainer_release(&t);
+	adapter_free(a);
+	free(was);
+	free(d);
+	strike(k);
 }
 END_TEST
 
@@ -715,6 +833,8 @@ main(void)
 	tcase_add_loop_test(t, all_parameters, 0, N(small));
 	tcase_add_loop_test(t, larger_models, 0, N(larger));
 	tcase_add_loop_test(t, all_kinds, 0, N_KINDS);
+	tcase_add_loop_test(t, adapters, 0, N_KINDS);
+	tcase_add_test(t, dropout);
 	tcase_add_loop_test(t, cross_entropy, 0, 4);
 	tcase_add_loop_test(t, threads, 0, 2 * N(larger));
 	tcase_add_loop_test(t, bf16, 0, N(larger) + N(small));

@@ -1,4 +1,4 @@
-/* sr-train-step: token records in, a trained model out, one log record per AdamW step. */
+/* sr-train-step: token records in, a trained model or adapter out, one log record per AdamW step. */
 #include <errno.h>
 #include <math.h>
 #include <poll.h>
@@ -20,15 +20,18 @@
 
 static struct {
 	struct stream_opts stream;
-	const char *model, *out, *valid, *checkpoint, *schedule, *products;
-	double rate, warmup, clip, weight_decay, beta1, beta2;
+	const char *model, *out, *valid, *checkpoint, *schedule, *products, *recipe, *adapter,
+		*targets;
+	double rate, warmup, clip, weight_decay, beta1, beta2, alpha, dropout;
 	long steps, batch, batch_tokens, pass_tokens, max_tokens, save_every, valid_every, patience,
-		threads;
-	bool resume, dry_run;
+		threads, lora, seed;
+	bool resume, dry_run, rslora;
 } o = {
 	.stream = { .format = "jsonl", .main = "tokens" },
 	.schedule = "constant",
 	.products = "auto",
+	.targets = "all-linear",
+	.seed = 1,
 	.rate = 3e-4,
 	.clip = 1,
 	.weight_decay = 0.01,
@@ -40,8 +43,23 @@ static struct {
 };
 
 static const struct opt opts[] = {
-	{ 'm', "model", OPT_TEXT, &o.model, "FILE", "the model to start from", 0, 0 },
-	{ 'o', "output", OPT_TEXT, &o.out, "FILE", "where the trained model goes (F32)", 0, 0 },
+	{ 'm', "model", OPT_TEXT, &o.model, "MODEL", "the model to start from", 0, 0 },
+	{ 'o', "output", OPT_TEXT, &o.out, "FILE",
+		"where the trained model goes (F32), or the adapter: FILE.gguf, or FOLDER/ for PEFT",
+		0, 0 },
+	{ 0, "recipe", OPT_PICK, &o.recipe, "sr-llm",
+		"the settings of a paper, which other options change", 0, 0 },
+	{ 0, "lora", OPT_INT, &o.lora, "R",
+		"train an adapter of rank R; the model stays as it is, in any type", 1, 65536 },
+	{ 0, "alpha", OPT_REAL, &o.alpha, "X", "its scale is X / R (R)", 0, 1e6 },
+	{ 0, "rslora", OPT_FLAG, &o.rslora, NULL, "its scale is alpha / sqrt(R)", 0, 0 },
+	{ 0, "dropout", OPT_REAL, &o.dropout, "P",
+		"share of what the adapter sees that is dropped (0)", 0, 0.99 },
+	{ 0, "targets", OPT_TEXT, &o.targets, "LIST",
+		"the matrices it changes: attn_q,attn_v or q_proj,v_proj (all-linear)", 0, 0 },
+	{ 'a', "adapter", OPT_TEXT, &o.adapter, "FILE",
+		"go on training this adapter, a GGUF file or PEFT folder", 0, 0 },
+	{ 's', "seed", OPT_INT, &o.seed, "N", "seed of the adapter and of dropout (1)", 0, 1e9 },
 	{ 0, "rate", OPT_REAL, &o.rate, "R", "peak learning rate (0.0003)", 0, 1e9 },
 	{ 0, "schedule", OPT_PICK, &o.schedule, "constant|linear|cosine",
 		"learning rate after warm-up (constant)", 0, 0 },
@@ -86,11 +104,12 @@ static const struct opt opts[] = {
 static const struct tool tool = {
 	"sr-train-step",
 	"-m MODEL -o FILE [OPTIONS] < token-records > log",
-	"Train all parameters of a model on token records: each batch is one AdamW step and one\n"
-	"log record.",
+	"Train a model on token records, all its parameters or a LoRA adapter beside it: each batch\n"
+	"is one AdamW step and one log record.",
 	"sr-prompt -i csv -f completion=benign < data/pairs.csv |\n"
 	"\tsr-tokenize -m base.gguf | shuf |\n"
-	"\tsr-train-step -m base.gguf -o tuned.gguf --rate 5e-4 > log.jsonl",
+	"\tsr-train-step -m base.gguf -o tuned.gguf --rate 5e-4 > log.jsonl\n"
+	"sr-train-step -m big-Q4_0.gguf --lora 16 -o adapter.gguf < tokens.jsonl > log.jsonl",
 	opts,
 };
 
@@ -119,6 +138,7 @@ catch_signals(void)
 /* The run: what stands between two steps. */
 struct run {
 	struct model *m;
+	struct adapter *adapter; /* NULL: all of the model is trained */
 	struct trainer t;
 	struct progress_state s;
 	struct stream *in;
@@ -246,23 +266,31 @@ save(struct run *r)
 		die(r, &e);
 }
 
-/* The end: the last weights, or with validation the best. */
-static void
-write_model(struct run *r)
+/* -o FOLDER/: the adapter goes there as PEFT has it. */
+static bool
+to_folder(void)
 {
-	struct gguf_out *g = gguf_out_new();
-	uint64_t steps = r->t.step, tokens = r->s.tokens;
-	double loss = r->s.loss;
+	struct stat st;
+	size_t len = strlen(o.out);
+
+	return (len > 0 && o.out[len - 1] == '/') || (stat(o.out, &st) == 0 && S_ISDIR(st.st_mode));
+}
+
+static void
+write_adapter(struct run *r)
+{
 	struct err e;
 
-	if (o.valid) {
-		steps = r->s.best_step;
-		tokens = r->s.best_tokens;
-		loss = r->s.best;
-		memcpy(r->t.p.w, r->s.best_weights, r->t.p.n * sizeof *r->t.p.w);
-		tool_warn("the model of step %llu is kept: its validation loss, %.4g, is the best",
-			(unsigned long long)steps, loss);
-	}
+	params_to_adapter(&r->t.p);
+	if ((to_folder() ? adapter_save_peft : adapter_save_gguf)(r->adapter, r->m, o.out, &e) < 0)
+		die(r, &e);
+}
+
+static void
+write_model(const struct run *r, uint64_t steps, uint64_t tokens, double loss)
+{
+	struct gguf_out *g = gguf_out_new();
+	struct err e;
 
 	gguf_put_copy_all(g, r->m->file);
 	gguf_put_drop(g, "general.file_type");
@@ -273,8 +301,29 @@ write_model(struct run *r)
 	gguf_put_str(g, "sr.training.options", r->options, strlen(r->options));
 	params_put(&r->t.p, g);
 	if (gguf_save(g, o.out, &e) < 0)
-		die(r, &e);
+		tool_die(&e);
 	gguf_out_free(g);
+}
+
+/* The end: the last weights, or with validation the best. */
+static void
+write_result(struct run *r)
+{
+	uint64_t steps = r->t.step, tokens = r->s.tokens;
+	double loss = r->s.loss;
+
+	if (o.valid) {
+		steps = r->s.best_step;
+		tokens = r->s.best_tokens;
+		loss = r->s.best;
+		memcpy(r->t.p.w, r->s.best_weights, r->t.p.n * sizeof *r->t.p.w);
+		tool_warn("the model of step %llu is kept: its validation loss, %.4g, is the best",
+			(unsigned long long)steps, loss);
+	}
+	if (r->adapter)
+		write_adapter(r);
+	else
+		write_model(r, steps, tokens, loss);
 }
 
 static void
@@ -391,12 +440,15 @@ describe_options(const struct run *r)
 	for (size_t i = 0; i < r->n_valid; i++)
 		valid = example_hash(valid, &r->valid[i]);
 	buf_printf(&b,
-		"full %s params=%zu rate=%g schedule=%s warmup=%g steps=%ld batch=%ld "
+		"%s %s params=%zu rate=%g schedule=%s warmup=%g steps=%ld batch=%ld "
 		"batch_tokens=%ld pass_tokens=%ld max_tokens=%zu clip=%g weight_decay=%g "
 		"beta1=%g beta2=%g products=%s",
-		r->m->c.arch->name, r->t.p.n, o.rate, o.schedule, o.warmup, o.steps, o.batch,
+		r->adapter ? "lora" : "full", r->m->c.arch->name, r->t.p.n, o.rate, o.schedule, o.warmup, o.steps, o.batch,
 		o.batch_tokens, o.pass_tokens, longest(r), o.clip, o.weight_decay, o.beta1, o.beta2,
 		r->t.o.bf16 ? "bf16" : "f32");
+	if (r->adapter)
+		buf_printf(&b, " alpha=%g targets=%s dropout=%g seed=%ld",
+			(double)r->adapter->alpha, o.targets, o.dropout, o.seed);
 	if (o.valid)
 		buf_printf(&b, " valid=%016llx valid_every=%ld patience=%ld",
 			(unsigned long long)valid, o.valid_every, o.patience);
@@ -447,10 +499,20 @@ warmup_steps(void)
 static void
 say_plan(const struct run *r, size_t bytes)
 {
-	tool_warn("training all %.2f M parameters of %s: %ld %s a step, %s products, %.0f MB",
-		(double)config_params(&r->m->c) * 1e-6, o.model,
+	struct buf what = { 0 };
+
+	if (r->adapter)
+		buf_printf(&what, "an adapter of rank %zu on %zu matrices, %.2f M parameters beside "
+			"the %.2f M", r->adapter->parts[0].rank, r->adapter->n,
+			(double)params_of_adapter(r->adapter) * 1e-6,
+			(double)config_params(&r->m->c) * 1e-6);
+	else
+		buf_printf(&what, "all %.2f M parameters",
+			(double)config_params(&r->m->c) * 1e-6);
+	tool_warn("training %s of %s: %ld %s a step, %s products, %.0f MB", buf_str(&what), o.model,
 		o.batch_tokens ? o.batch_tokens : o.batch, o.batch_tokens ? "tokens" : "records",
 		o.products, (double)bytes * 1e-6);
+	buf_release(&what);
 }
 
 /* The share of stdin that has been read, where that is a file; else 0. */
@@ -576,7 +638,7 @@ train(struct run *r)
 		tool_warn("%zu records of blank texts had nothing to learn", r->blank);
 	if (r->skipped += stream_skipped(r->in))
 		tool_warn("%zu bad records skipped", r->skipped);
-	write_model(r);
+	write_result(r);
 	unlink(r->checkpoint); /* the model stands: nothing to resume */
 }
 
@@ -596,6 +658,7 @@ release(struct run *r)
 	stream_free(r->in);
 	trainer_release(&r->t); /* its scratch is per thread of the pool */
 	pool_free(pool);
+	adapter_free(r->adapter);
 	model_free(r->m);
 	free(r->checkpoint);
 	free(r->options);
@@ -609,14 +672,61 @@ check_files(struct run *r)
 	struct err e;
 
 	buf_puts(&path, o.checkpoint ? o.checkpoint : o.out);
+	while (!o.checkpoint && path.len > 1 && path.data[path.len - 1] == '/')
+		path.len--;
 	if (!o.checkpoint)
 		buf_puts(&path, ".checkpoint");
 	r->checkpoint = buf_str(&path);
-	if (file_out_check(o.out, &e) < 0 || file_out_check(r->checkpoint, &e) < 0)
+	if (to_folder() && !o.lora && !o.adapter)
+		tool_fail("%s: a folder, and whole models go into a file", o.out);
+	if ((!to_folder() && file_out_check(o.out, &e) < 0) || file_out_check(r->checkpoint, &e) < 0)
 		tool_die(&e);
 	if (!o.resume && access(r->checkpoint, F_OK) == 0)
 		tool_fail("%s: a run did not end: --resume goes on, removing it begins anew",
 			r->checkpoint);
+}
+
+/* --recipe, wherever it stands: other options come after it. SR_LLM's settings (Raza et al. 2024). */
+static void
+take_recipe(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		if (strncmp(argv[i], "--recipe", 8) != 0)
+			continue;
+		o.lora = 64;
+		o.alpha = 16;
+		o.dropout = 0.2;
+		o.rate = 2e-4;
+		o.schedule = "constant";
+		o.warmup = 0.03;
+		o.clip = 0.3;
+		o.beta1 = 0.9;
+		o.beta2 = 0.999;
+		o.weight_decay = 0.001;
+		o.batch = 16;
+		o.max_tokens = 1024;
+		o.patience = 3;
+	}
+}
+
+/* The adapter to train: NULL for none. */
+static struct adapter *
+wanted_adapter(const struct model *m)
+{
+	double alpha = o.alpha > 0 ? o.alpha : (double)o.lora;
+	struct adapter *a = NULL;
+	struct err e;
+
+	if (!o.adapter && !o.lora)
+		return NULL;
+	if (o.adapter)
+		a = adapter_open(o.adapter, m, &e);
+	else
+		a = adapter_make(m, o.targets, (size_t)o.lora,
+			o.rslora ? alpha * sqrt((double)o.lora) : alpha, (uint64_t)o.seed, &e);
+	if (!a)
+		tool_die(&e);
+	return a;
 }
 
 int
@@ -627,11 +737,16 @@ main(int argc, char **argv)
 	size_t bytes;
 	struct err e;
 
+	take_recipe(argc, argv);
 	tool_init(&tool, &argc, &argv);
 	if (argc > 0)
 		tool_usage("what is '%s'? records come on stdin", argv[0]);
 	if (!o.model || (!o.out && !o.dry_run))
 		tool_usage("%s is needed", o.model ? "-o FILE" : "-m MODEL");
+	if (o.adapter && o.lora && !o.recipe)
+		tool_usage("--lora makes an adapter, -a goes on with one: which?");
+	if (!o.lora && !o.adapter && (o.alpha > 0 || o.dropout > 0 || o.rslora))
+		tool_usage("--alpha, --dropout and --rslora are of an adapter: --lora R");
 	if (!o.steps && (strcmp(o.schedule, "constant") != 0 || (o.warmup > 0 && o.warmup < 1)))
 		tool_usage("%s needs --steps",
 			o.warmup > 0 && o.warmup < 1 ? "a share of warm-up" : o.schedule);
@@ -640,21 +755,28 @@ main(int argc, char **argv)
 	r.m = model_open(o.model, &e);
 	if (!r.m)
 		tool_die(&e);
+	r.adapter = wanted_adapter(r.m);
 	if (strcmp(o.products, "auto") == 0)
 		o.products = gemm_bf16_here() ? "bf16" : "f32";
 	else if (strcmp(o.products, "bf16") == 0 && !gemm_bf16_here())
 		tool_fail("no bf16 products here (%s): use --products f32", gemm_backend());
+	if (strcmp(o.products, "f32") == 0)
+		setenv("SR_PRODUCTS", "f32", 1); /* of weights in the types of files as well */
 	to = (struct trainer_opts){ o.beta1, o.beta2, 1e-8, o.weight_decay, o.clip,
-		(size_t)o.pass_tokens, strcmp(o.products, "bf16") == 0 };
-	bytes = trainer_bytes(&r.m->c, &to) +
-		(o.valid ? config_params(&r.m->c) * sizeof *r.s.best_weights : 0);
+		(size_t)o.pass_tokens, strcmp(o.products, "bf16") == 0, o.dropout,
+		(uint64_t)o.seed };
+	bytes = trainer_bytes(&r.m->c, r.adapter, &to);
+	if (o.valid)
+		bytes += (r.adapter ? params_of_adapter(r.adapter) : config_params(&r.m->c)) *
+			sizeof *r.s.best_weights;
 	say_plan(&r, bytes);
 	if (o.dry_run) {
+		adapter_free(r.adapter);
 		model_free(r.m);
 		return tool_finish();
 	}
 	r.in = stream_open(&o.stream, stdin, stdout, "stdin", &e);
-	if (!r.in || trainer_init(&r.t, r.m, &to, pool_new((int)o.threads), &e) < 0)
+	if (!r.in || trainer_init(&r.t, r.m, r.adapter, &to, pool_new((int)o.threads), &e) < 0)
 		tool_die(&e);
 	if (o.valid) {
 		read_valid(&r);

@@ -161,7 +161,8 @@ adapter_free(struct adapter *a)
 static struct lora
 lora_of(const struct adapter *a, const struct adapter_part *p)
 {
-	return (struct lora){ p->rank, p->a, p->b, a->scale * a->alpha / (float)p->rank, NULL };
+	return (struct lora){ .rank = p->rank, .a = p->a, .b = p->b,
+		.scale = a->scale * a->alpha / (float)p->rank };
 }
 
 void

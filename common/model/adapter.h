@@ -18,7 +18,22 @@
 #include "base/opt.h"
 #include "model/model.h"
 
-struct adapter;
+/* What it adds to a tensor of the model: alpha / rank times b·a. */
+struct adapter_part {
+	struct tensor_spec t;
+	size_t rank;
+	float *a; /* (rank, t.cols) */
+	float *b; /* (t.rows, rank), in GGUF's order of rows */
+};
+
+struct adapter {
+	struct adapter *next; /* of the model's */
+	float alpha;          /* not 0; f32, as in files */
+	struct adapter_part *parts;
+	size_t n;
+	float scale;          /* once attached */
+	struct lora *loras;   /* what is hung into weights */
+};
 
 /* Rows of a tool's table of options, for model_open_with: -a, and -m beside it. */
 #define ADAPTER_OPT(adapters) \
@@ -33,6 +48,12 @@ struct adapter;
  * each adapter is FILE or FOLDER, perhaps followed by =SCALE. Several add up, the same one twice as
  * well. */
 struct model *model_open_with(const char *model, const struct opt_list *adapters, struct err *e);
+
+/* A new adapter of that model, to be trained: a uniform within 1/sqrt(K), as PEFT draws it, b zero.
+ * `targets`: "all-linear", every matrix within layers, or some of them, parted by commas, by GGUF's
+ * names ("attn_q") or PEFT's ("q_proj"). NULL with a message where a name fits nothing. */
+struct adapter *adapter_make(const struct model *m, const char *targets, size_t rank, double alpha,
+	uint64_t seed, struct err *e);
 
 /* Read an adapter of that model and check it: architecture, names, shapes, finite values. */
 struct adapter *adapter_open(const char *path, const struct model *m, struct err *e);

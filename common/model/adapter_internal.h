@@ -4,23 +4,6 @@
 
 #include "model/adapter.h"
 
-/* What it adds to a tensor of the model: alpha / rank times b·a. */
-struct adapter_part {
-	struct tensor_spec t;
-	size_t rank;
-	float *a; /* (rank, t.cols) */
-	float *b; /* (t.rows, rank), in GGUF's order of rows */
-};
-
-struct adapter {
-	struct adapter *next; /* of the model's */
-	float alpha;          /* not 0; f32, as in files */
-	struct adapter_part *parts;
-	size_t n;
-	float scale;          /* once attached */
-	struct lora *loras;   /* what is hung into weights */
-};
-
 /* One of the two matrices as a file has it. */
 struct adapter_side {
 	const char *name;  /* the file's tensor */

@@ -1,5 +1,7 @@
 #include "tensor/lora.h"
 
+#include <string.h>
+
 #include "tensor/gemm.h"
 #include "tensor/kernels.h"
 
@@ -14,12 +16,65 @@ struct mul {
 	float *u;        /* (M, rank) = scale x · aᵀ */
 	float *y;
 	struct pool *pool;
+	/* with dropout */
+	float *dropped;  /* (M, K): what x becomes */
+	/* backward */
+	const struct lora *grad;
+	const float *dy;
+	float *du;       /* (M, rank) = scale dy · b */
+	float *dx;
 };
 
 static size_t
 at_most(size_t most, size_t left)
 {
 	return left < most ? left : most;
+}
+
+/* What a row of x, or of its gradient, is multiplied by: 0 or 1 / (1 - p), by splitmix64 of the
+ * number's place. */
+static void
+drop_row(const struct lora *l, size_t row, size_t k, const float *x, float *out)
+{
+	const uint64_t step = 0x9e3779b97f4a7c15u;
+	uint64_t limit = (uint64_t)((double)l->dropout->p * 4294967296.0);
+	uint64_t at = l->dropout->seed + ((uint64_t)l->id << 40) * step + row * k * step;
+	float keep = 1 / (1 - l->dropout->p);
+
+	for (size_t i = 0; i < k; i++) {
+		uint64_t z = at += step;
+
+		z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+		z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+		out[i] = z >> 32 < limit ? 0 : x[i] * keep;
+	}
+}
+
+static bool
+drops(const struct lora *l)
+{
+	return l->dropout && l->dropout->p > 0;
+}
+
+static void
+drop_some(void *arg, size_t job, size_t thread)
+{
+	const struct mul *a = arg;
+	size_t to = job * ROWS_X + at_most(ROWS_X, a->m - job * ROWS_X);
+
+	(void)thread;
+	for (size_t i = job * ROWS_X; i < to; i++)
+		drop_row(a->l, i, a->k, a->x + i * a->k, a->dropped + i * a->k);
+}
+
+/* Let a->x be what the adapter sees of x. */
+static void
+drop(struct mul *a)
+{
+	if (drops(a->l)) {
+		pool_run(a->pool, (a->m + ROWS_X - 1) / ROWS_X, drop_some, a);
+		a->x = a->dropped;
+	}
 }
 
 static void
@@ -77,14 +132,83 @@ void
 lora_mul(struct pool *p, const struct lora *l, size_t n, size_t k, const float *x, size_t m,
 	float *y, bool few)
 {
-	struct mul a = { l, n, k, m, x, NULL, y, p };
+	struct mul a = { .l = l, .n = n, .k = k, .m = m, .y = y, .pool = p };
 
 	for (; a.l && m > 0; a.l = a.l->next) {
 		size_t down = few ? (a.l->rank + ROWS_A - 1) / ROWS_A : (m + ROWS_X - 1) / ROWS_X;
 
-		a.u = pool_scratch(p, pool_size(p), m * a.l->rank * sizeof *a.u);
+		a.x = x;
+		a.u = pool_scratch(p, pool_size(p),
+			m * (a.l->rank + (drops(a.l) ? k : 0)) * sizeof *a.u);
+		a.dropped = a.u + m * a.l->rank;
+		if (!few)
+			drop(&a);
 		pool_run(p, down, few ? down_few : down_many, &a);
 		pool_run(p, (n + ROWS_B - 1) / ROWS_B, few ? up_few : up_many, &a);
+	}
+}
+
+static void
+back_rows(void *arg, size_t job, size_t thread)
+{
+	const struct mul *a = arg;
+	size_t j = job * ROWS_X, m = at_most(ROWS_X, a->m - j), rank = a->l->rank, k = a->k;
+	float *du = a->du + j * rank, *dx = a->dx + j * k, *apart;
+
+	gemm(false, false, m, rank, a->n, a->dy + j * a->n, a->n, a->l->b, rank, 0, du, rank);
+	for (size_t i = 0; i < m * rank; i++)
+		du[i] *= a->l->scale;
+	if (!drops(a->l)) {
+		gemm(false, false, m, k, rank, du, rank, a->l->a, k, 1, dx, k);
+		return;
+	}
+	apart = pool_scratch(a->pool, thread, ROWS_X * k * sizeof *apart);
+	gemm(false, false, m, k, rank, du, rank, a->l->a, k, 0, apart, k);
+	for (size_t i = 0; i < m; i++) {
+		drop_row(a->l, j + i, k, apart + i * k, apart + i * k);
+		kernels()->axpy(k, 1, apart + i * k, dx + i * k);
+	}
+}
+
+/* Rows of b's gradient, then columns of a's. */
+static void
+back_weights(void *arg, size_t job, size_t thread)
+{
+	const struct mul *a = arg;
+	size_t rank = a->l->rank, of_b = (a->n + ROWS_B - 1) / ROWS_B, i;
+
+	(void)thread;
+	if (job < of_b) {
+		i = job * ROWS_B;
+		gemm(true, false, at_most(ROWS_B, a->n - i), rank, a->m, a->dy + i, a->n, a->u,
+			rank, 1, (float *)a->grad->b + i * rank, rank);
+	} else {
+		i = (job - of_b) * ROWS_B;
+		gemm(true, false, rank, at_most(ROWS_B, a->k - i), a->m, a->du, rank, a->x + i,
+			a->k, 1, (float *)a->grad->a + i, a->k);
+	}
+}
+
+void
+lora_back(struct pool *p, const struct lora *l, const struct lora *grad, size_t n, size_t k,
+	const float *x, const float *dy, size_t m, float *dx)
+{
+	struct mul a = { .l = l, .n = n, .k = k, .m = m, .pool = p, .grad = grad, .dy = dy,
+		.dx = dx };
+
+	for (; a.l && m > 0; a.l = a.l->next, a.grad = a.grad->next) {
+		size_t jobs = (m + ROWS_X - 1) / ROWS_X;
+
+		a.x = x;
+		a.u = pool_scratch(p, pool_size(p),
+			m * (2 * a.l->rank + (drops(a.l) ? k : 0)) * sizeof *a.u);
+		a.du = a.u + m * a.l->rank;
+		a.dropped = a.du + m * a.l->rank;
+		drop(&a);
+		pool_run(p, jobs, down_many, &a);
+		pool_run(p, jobs, back_rows, &a);
+		pool_run(p, (n + ROWS_B - 1) / ROWS_B + (k + ROWS_B - 1) / ROWS_B, back_weights,
+			&a);
 	}
 }
 

@@ -305,6 +305,78 @@ weight_mul_rows(struct pool *p, const struct weight *w, const float *x, size_t m
 	lora_mul(p, w->lora, w->rows, w->cols, x, m, y, true);
 }
 
+/* Numbers of a panel that weight_back expands, rows of it that a job expands and rows of dx that a
+ * job takes. */
+enum { BACK_PANEL = 1 << 21, BACK_ROWS = 32, BACK_BLOCK = 256 };
+
+struct back {
+	const struct weight *w;
+	const float *dy;
+	const uint16_t *half_dy;
+	size_t m;
+	float beta, *dx;
+	struct pool *pool;
+	size_t from, rows;  /* the panel */
+	const void *panel;
+	void *room;
+};
+
+static void
+back_expand(void *arg, size_t job, size_t thread)
+{
+	struct back *a = arg;
+	size_t k = a->w->cols, at = job * BACK_ROWS;
+	size_t n = a->rows - at < BACK_ROWS ? a->rows - at : BACK_ROWS;
+	float *scratch = pool_scratch(a->pool, thread, BACK_ROWS * k * sizeof *scratch);
+	const float *rows;
+
+	if (a->half_dy) {
+		rows = rows_f32(a->w, a->from + at, n, scratch);
+		kernels()->to_bf16(rows, (uint16_t *)a->room + at * k, n * k);
+	} else {
+		rows_f32(a->w, a->from + at, n, (float *)a->room + at * k);
+	}
+}
+
+static void
+back_block(void *arg, size_t job, size_t thread)
+{
+	struct back *a = arg;
+	size_t k = a->w->cols, n = a->w->rows, at = job * BACK_BLOCK;
+	size_t m = a->m - at < BACK_BLOCK ? a->m - at : BACK_BLOCK;
+	float *dx = a->dx + at * k;
+
+	(void)thread;
+	if (a->half_dy)
+		gemm_bf16(false, false, (m + LAST - 1) / LAST * LAST, k, a->rows,
+			a->half_dy + at * n + a->from, n, a->panel, k, a->beta, dx, k);
+	else
+		gemm(false, false, m, k, a->rows, a->dy + at * n + a->from, n, a->panel, k, a->beta,
+			dx, k);
+}
+
+void
+weight_back(struct pool *p, const struct weight *w, const float *dy, const uint16_t *half_dy,
+	size_t m, float beta, float *dx)
+{
+	struct back a = { .w = w, .dy = dy, .half_dy = half_dy, .m = m, .beta = beta, .dx = dx,
+		.pool = p };
+	bool as_is = w->type == (half_dy ? TYPE_BF16 : TYPE_F32);
+	size_t most = BACK_PANEL / w->cols / BACK_ROWS * BACK_ROWS;
+
+	most = as_is ? w->rows : most ? most : BACK_ROWS;
+	if (!as_is)
+		a.room = pool_scratch(p, pool_size(p), most * w->cols *
+			(half_dy ? sizeof(uint16_t) : sizeof(float)));
+	for (; m > 0 && a.from < w->rows; a.from += a.rows, a.beta = 1) {
+		a.rows = w->rows - a.from < most ? w->rows - a.from : most;
+		a.panel = as_is ? w->data : a.room;
+		if (!as_is)
+			pool_run(p, (a.rows + BACK_ROWS - 1) / BACK_ROWS, back_expand, &a);
+		pool_run(p, (m + BACK_BLOCK - 1) / BACK_BLOCK, back_block, &a);
+	}
+}
+
 const char *
 weight_backend(void)
 {

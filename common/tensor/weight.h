@@ -18,12 +18,19 @@
 
 /* What an adapter adds to a weight: w + scale b·a (LoRA; Hu et al. 2021), in f32 whatever the
  * weight is stored as. Several may be chained. */
+struct lora_dropout {
+	float p;       /* share of x's numbers that become 0, the others growing by 1 / (1 - p) */
+	uint64_t seed; /* which ones: a function of this, the lora's id and their place in x */
+};
+
 struct lora {
 	size_t rank;
 	const float *a;          /* (rank, K) */
 	const float *b;          /* (N, rank) */
 	float scale;
 	const struct lora *next; /* NULL: the last one */
+	const struct lora_dropout *dropout; /* of its x, in products of many rows; NULL: none */
+	uint32_t id;
 };
 
 struct weight {
@@ -36,6 +43,11 @@ struct weight {
 /* y (M,N) = x (M,K) · wᵀ; the pool must not be NULL (its scratch is used). */
 void weight_mul(struct pool *p, const struct weight *w, const float *x, size_t m, float *y);
 void weight_mul_rows(struct pool *p, const struct weight *w, const float *x, size_t m, float *y);
+/* dx (M,K) = beta dx + dy (M,N) · w for a weight that is not trained, without its adapters; beta is
+ * 0 or 1. Stored formats are expanded by panels of some MB. With `half_dy`, dy in bf16, products
+ * are in bf16: rows up to the next multiple of 32 are then read, and those of dx are scratch. */
+void weight_back(struct pool *p, const struct weight *w, const float *dy, const uint16_t *half_dy,
+	size_t m, float beta, float *dx);
 /* out (K) = row `i` of w, in f32. */
 void weight_row(const struct weight *w, size_t i, float *out);
 /* "BLIS 0.9 (skx)", "oneDNN 2.6 bf16", ...: what products run on here; for --version and `sr-model

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "tensor/gemm.h"
 #include "tensor/kernels.h"
+#include "tensor/lora.h"
 #include "tensor/types.h"
 
 enum {
@@ -21,6 +22,8 @@ enum {
 struct backward {
 	const struct model *view;
 	struct model *grad;
+	bool bf16;
+	bool frozen;              /* no gradients but of what is hung into weights */
 	struct pool *pool;
 	size_t cap;               /* tokens, a multiple of BLOCK */
 	float *memory;
@@ -124,15 +127,9 @@ backward_bytes(const struct config *c, size_t max_tokens)
 	return memory_floats(c, cap) * sizeof(float) + 2 * half_count(c, cap) * sizeof(uint16_t);
 }
 
-static bool
-is_half(const struct backward *b)
-{
-	return b->view->embed.type == TYPE_BF16;
-}
-
 struct backward *
-backward_new(const struct model *view, struct model *grad, struct pool *p, size_t max_tokens,
-	struct err *e)
+backward_new(const struct model *view, struct model *grad, bool bf16, struct pool *p,
+	size_t max_tokens, struct err *e)
 {
 	const struct config *c = &view->c;
 	struct backward *b = mem_alloc(1, sizeof *b);
@@ -141,15 +138,17 @@ backward_new(const struct model *view, struct model *grad, struct pool *p, size_
 
 	b->view = view;
 	b->grad = grad;
+	b->bf16 = bf16;
+	b->frozen = !grad->embed.data;
 	b->pool = p;
 	b->cap = round_up(max_tokens, BLOCK);
 	b->scores = mem_alloc(pool_size(p), sizeof *b->scores);
 	b->memory = at = mem_try(memory_floats(c, b->cap), sizeof *at);
-	if (is_half(b)) {
-		b->half_x = mem_try(half_count(c, b->cap), sizeof *b->half_x);
+	if (bf16) {
+		b->half_x = mem_try(b->frozen ? 1 : half_count(c, b->cap), sizeof *b->half_x);
 		b->half_dy = mem_try(half_count(c, b->cap), sizeof *b->half_dy);
 	}
-	if (!at || (is_half(b) && (!b->half_x || !b->half_dy))) {
+	if (!at || (bf16 && (!b->half_x || !b->half_dy))) {
 		backward_free(b);
 		err_set(e, "not enough memory for the gradients of %zu tokens", max_tokens);
 		return NULL;
@@ -201,8 +200,16 @@ halve(struct backward *b, const float *x, size_t n, size_t width, uint16_t *out)
 {
 	struct halve h = { x, out, n, width };
 
-	if (is_half(b))
+	if (b->bf16)
 		pool_run(b->pool, round_up(n, BLOCK) / ROWS, halve_rows, &h);
+}
+
+/* The input of products whose weights' gradients are wanted. */
+static void
+halve_input(struct backward *b, const float *x, size_t n, size_t width)
+{
+	if (!b->frozen)
+		halve(b, x, n, width, b->half_x);
 }
 
 /* The two gradients of y = x · wᵀ: dx (n,K) = beta dx + dy (n,N) · w, and dw (N,K) += dyᵀ · x. */
@@ -220,7 +227,7 @@ product_dx(const struct product *p, size_t block)
 	const struct weight *w = p->w;
 	size_t at = block * BLOCK, n = p->n - at < BLOCK ? p->n - at : BLOCK;
 
-	if (is_half(p->b))
+	if (p->b->bf16)
 		gemm_bf16(false, false, round_up(n, ROWS), w->cols, w->rows,
 			p->b->half_dy + at * w->rows, w->rows, w->data, w->cols, p->beta,
 			p->dx + at * w->cols, w->cols);
@@ -235,7 +242,7 @@ product_dw(const struct product *p, size_t panel)
 	const struct weight *w = p->w;
 	size_t at = panel * PANEL, n = w->rows - at < PANEL ? w->rows - at : PANEL;
 
-	if (is_half(p->b))
+	if (p->b->bf16)
 		gemm_bf16(true, false, n, w->cols, round_up(p->n, BLOCK), p->b->half_dy + at,
 			w->rows, p->b->half_x, w->cols, 1, p->dw + at * w->cols, w->cols);
 	else
@@ -255,6 +262,15 @@ product_job(void *arg, size_t job, size_t thread)
 		product_dw(p, job - p->blocks);
 }
 
+/* Of a frozen weight: dx, and what its adapters want. */
+static void
+frozen_back(struct backward *b, const struct weight *w, const struct weight *dw, const float *x,
+	const float *dy, size_t n, float *dx, float beta)
+{
+	weight_back(b->pool, w, dy, b->bf16 ? b->half_dy : NULL, n, beta, dx);
+	lora_back(b->pool, w->lora, dw->lora, w->rows, w->cols, x, dy, n, dx);
+}
+
 /* x must have been halved into half_x already: it often serves several products. dx's rows behind
  * n, up to a multiple of ROWS, are scratch. */
 static void
@@ -266,6 +282,10 @@ product_back(struct backward *b, const struct weight *w, const struct weight *dw
 	if (n == 0)
 		return;
 	halve(b, dy, n, w->rows, b->half_dy);
+	if (b->frozen) {
+		frozen_back(b, w, dw, x, dy, n, dx, beta);
+		return;
+	}
 	pool_run(b->pool, p.blocks + (w->rows + PANEL - 1) / PANEL, product_job, &p);
 }
 
@@ -358,7 +378,7 @@ norm_again(struct backward *b, const float *x, const float *w, const float *bias
 		.each = 1, .width = width };
 
 	pool_run(b->pool, (n + ROWS - 1) / ROWS, norm_job, &s);
-	halve(b, b->norm, n, width, b->half_x);
+	halve_input(b, b->norm, n, width);
 }
 
 /* dx += and dw, dbias +=; dx may be dout, which it then replaces. */
@@ -371,7 +391,8 @@ norm_back(struct norms s, const float *dw, const float *dbias)
 	for (size_t i = 0; i < jobs; i++) {
 		float *partial = s.b->partial + i * 2 * s.width;
 
-		kernels()->axpy(s.width, 1, partial, (float *)dw);
+		if (dw)
+			kernels()->axpy(s.width, 1, partial, (float *)dw);
 		if (dbias)
 			kernels()->axpy(s.width, 1, partial + s.width, (float *)dbias);
 	}
@@ -426,7 +447,7 @@ backward_loss(struct backward *b, struct forward *f, const float *hidden, const 
 		pool_run(b->pool, (m + ROWS - 1) / ROWS, loss_rows, &s);
 		if (!dhidden)
 			continue;
-		halve(b, hidden + i * width, m, width, b->half_x);
+		halve_input(b, hidden + i * width, m, width);
 		product_back(b, &b->view->head, &b->grad->head, hidden + i * width, b->logits, m,
 			dh, 0);
 		memcpy(dhidden + i * width, dh, m * width * sizeof *dh);
@@ -617,7 +638,7 @@ ffn_back(struct layer_back *l, const struct layer *w, const struct layer *dw, co
 	const float *dout = post_norm_back(l, l->a->ffn_out, w->post_ffn_norm, dw->post_ffn_norm);
 
 	pool_run(b->pool, jobs, activate_again, l);
-	halve(b, b->act, n, c->n_ff, b->half_x);
+	halve_input(b, b->act, n, c->n_ff);
 	product_back(b, &w->down, &dw->down, b->act, dout, n, b->dact, 0);
 	bias_back(b, dw->down_bias, dout, n, c->n_embd);
 	pool_run(b->pool, jobs, activate_turn, l);
@@ -639,7 +660,7 @@ output_back(struct layer_back *l, const struct layer *w, const struct layer *dw)
 	const float *dout =
 		post_norm_back(l, l->a->att_out, w->post_attn_norm, dw->post_attn_norm);
 
-	halve(b, l->a->att, l->n, c->n_head * c->head_dim, b->half_x);
+	halve_input(b, l->a->att, l->n, c->n_head * c->head_dim);
 	product_back(b, &w->o, &dw->o, l->a->att, dout, l->n, b->datt, 0);
 	bias_back(b, dw->o_bias, dout, l->n, c->n_embd);
 }
@@ -761,7 +782,7 @@ backward_run(struct backward *b, struct forward *f, const struct chunk *chunks, 
 
 		layer_back(&l, &b->view->layers[layer], &b->grad->layers[layer], n_chunks);
 	}
-	for (size_t i = 0; i < n_chunks; i++)
+	for (size_t i = 0; !b->frozen && i < n_chunks; i++)
 		embed_back(b, &chunks[i], first[i]);
 	free(first);
 	return 0;

@@ -41,27 +41,29 @@ expand(const struct slot_part *p, size_t cols, float *out)
 }
 
 size_t
-params_bytes(const struct config *c, bool bf16)
+params_of_adapter(const struct adapter *a)
 {
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->n; i++)
+		n += a->parts[i].rank * (a->parts[i].t.rows + a->parts[i].t.cols);
+	return n;
+}
+
+size_t
+params_bytes(const struct config *c, const struct adapter *a, bool bf16)
+{
+	if (a)
+		return params_of_adapter(a) * 4 * sizeof(float);
 	return config_params(c) * (4 * sizeof(float) + (bf16 ? sizeof(uint16_t) : 0));
 }
 
-int
-params_init(struct params *p, const struct model *m, bool bf16, struct err *e)
+static void
+init_model(struct params *p, const struct model *m)
 {
 	struct tensor_spec s;
 	size_t at = 0;
 
-	*p = (struct params){ .c = m->c, .n = config_params(&m->c), .from = m };
-	p->w = mem_try(p->n, sizeof *p->w);
-	p->g = mem_try(p->n, sizeof *p->g);
-	p->m = mem_try(p->n, sizeof *p->m);
-	p->v = mem_try(p->n, sizeof *p->v);
-	p->half = bf16 ? mem_try(p->n, sizeof *p->half) : NULL;
-	if (!p->w || !p->g || !p->m || !p->v || (bf16 && !p->half)) {
-		params_release(p);
-		return err_set(e, "not enough memory to train %zu parameters", p->n);
-	}
 	for (size_t i = 0; config_tensor(&p->c, i, &s); i++) {
 		struct slot slot = model_slot((struct model *)m, s.name);
 
@@ -73,7 +75,86 @@ params_init(struct params *p, const struct model *m, bool bf16, struct err *e)
 	p->view.rope_factors = m->rope_factors;
 	bind(&p->grad, &p->c, p->g, NULL);
 	params_refresh(p, NULL);
+}
+
+/* Hang a part's numbers, which begin at x, into the places of its tensor; how many there are. */
+static size_t
+hang(struct params *p, struct model *into, size_t i, const float *x, struct lora *out)
+{
+	const struct adapter_part *part = &p->adapter->parts[i];
+	struct slot s = model_slot(into, part->t.name);
+
+	for (size_t k = 0; k < s.n; k++) {
+		out[k] = (struct lora){ .rank = part->rank, .a = x,
+			.b = x + part->rank * (part->t.cols + s.part[k].first),
+			.scale = p->adapter->alpha / (float)part->rank,
+			.dropout = &p->dropout, .id = (uint32_t)i };
+		s.part[k].w->lora = &out[k];
+	}
+	return s.n;
+}
+
+static void
+init_adapter(struct params *p, const struct model *m)
+{
+	struct lora *l;
+	float *w = p->w;
+
+	p->view = *m;
+	p->view.layers = mem_alloc(m->c.n_layer, sizeof *m->layers);
+	memcpy(p->view.layers, m->layers, m->c.n_layer * sizeof *m->layers);
+	p->grad.c = m->c;
+	p->grad.layers = mem_alloc(m->c.n_layer, sizeof *m->layers);
+	/* a fused tensor is in three places at most */
+	l = p->loras = mem_alloc(6 * p->adapter->n, sizeof *l);
+	for (size_t i = 0; i < p->adapter->n; i++) {
+		const struct adapter_part *part = &p->adapter->parts[i];
+		size_t n_a = part->rank * part->t.cols, n_b = part->rank * part->t.rows;
+
+		memcpy(w, part->a, n_a * sizeof *w);
+		memcpy(w + n_a, part->b, n_b * sizeof *w);
+		l += hang(p, &p->view, i, w, l);
+		l += hang(p, &p->grad, i, p->g + (w - p->w), l);
+		w += n_a + n_b;
+	}
+}
+
+int
+params_init(struct params *p, const struct model *m, struct adapter *adapter, bool bf16,
+	struct err *e)
+{
+	*p = (struct params){ .c = m->c, .from = m, .adapter = adapter,
+		.n = adapter ? params_of_adapter(adapter) : config_params(&m->c) };
+	p->w = mem_try(p->n, sizeof *p->w);
+	p->g = mem_try(p->n, sizeof *p->g);
+	p->m = mem_try(p->n, sizeof *p->m);
+	p->v = mem_try(p->n, sizeof *p->v);
+	if (bf16 && !adapter)
+		p->half = mem_try(p->n, sizeof *p->half);
+	if (!p->w || !p->g || !p->m || !p->v || (bf16 && !adapter && !p->half)) {
+		params_release(p);
+		return err_set(e, "not enough memory to train %zu parameters", p->n);
+	}
+	if (adapter)
+		init_adapter(p, m);
+	else
+		init_model(p, m);
 	return 0;
+}
+
+void
+params_to_adapter(const struct params *p)
+{
+	const float *w = p->w;
+
+	for (size_t i = 0; i < p->adapter->n; i++) {
+		struct adapter_part *part = &p->adapter->parts[i];
+		size_t n_a = part->rank * part->t.cols, n_b = part->rank * part->t.rows;
+
+		memcpy(part->a, w, n_a * sizeof *w);
+		memcpy(part->b, w + n_a, n_b * sizeof *w);
+		w += n_a + n_b;
+	}
 }
 
 void
@@ -86,6 +167,7 @@ params_release(struct params *p)
 	free(p->half);
 	free(p->view.layers);
 	free(p->grad.layers);
+	free(p->loras);
 	*p = (struct params){ 0 };
 }
 
@@ -164,6 +246,12 @@ params_update(struct params *p, const struct adamw *a, struct pool *pool)
 	size_t at = 0;
 
 	vectors.weight_decay = 0;
+	if (p->adapter) {
+		struct update all = { p, a, 0, p->n };
+
+		pool_run(pool, (p->n + SLICE - 1) / SLICE, update_slice, &all);
+		return;
+	}
 	for (size_t i = 0; config_tensor(&p->c, i, &s); i++) {
 		struct update u = { p, s.rows == 1 ? &vectors : a, at, s.rows * s.cols };
 

@@ -1,9 +1,13 @@
-/* A model in training: f32 masters, their gradients and AdamW's moments, each in one allocation in
- * the order of config_tensor, and views of them as models.
+/* What is trained: f32 masters, their gradients and AdamW's moments, each in one allocation, and
+ * views of them as models. Two kinds:
  *
- * `view` is what the forward pass runs on: its matrices are bf16 copies of the masters where the
+ * All of a model, in the order of config_tensor. * `view` is what the forward pass runs on: its matrices are bf16 copies of the masters where the
  * CPU has bf16 products, the masters themselves elsewhere; norms are always the masters. `grad` has
- * the gradients in the same places. */
+ * the gradients in the same places.
+ *
+ * An adapter (LoRA), a and b of each part one after the other. `view` is the model as it lies in
+ * its file, in the types it has there (QLoRA, where it is quantized), with the masters hung into
+ * its weights; `grad` has no weights, and the gradients hung into their places. */
 #ifndef TRAIN_PARAMS_H
 #define TRAIN_PARAMS_H
 
@@ -11,7 +15,7 @@
 #include <stdint.h>
 
 #include "base/pool.h"
-#include "model/model.h"
+#include "model/adapter.h"
 #include "tensor/kernels.h"
 
 struct params {
@@ -21,13 +25,21 @@ struct params {
 	float *w, *g, *m, *v; /* (n) each */
 	uint16_t *half;      /* (n), or NULL for f32 products */
 	struct model view, grad;
+	/* of an adapter */
+	struct adapter *adapter; /* NULL: all of the model is trained */
+	struct lora *loras;      /* hung into view, then those into grad */
+	struct lora_dropout dropout; /* of all of them; p is 0 at first */
 };
 
-/* Copy the model's weights, expanded to f32. `bf16` asks for bf16 products. */
-int params_init(struct params *p, const struct model *m, bool bf16, struct err *e);
+/* Copy the model's weights, expanded to f32, or those of an adapter, which is neither attached nor
+ * owned. `bf16` asks for bf16 products. `p` must not be moved afterwards. */
+int params_init(struct params *p, const struct model *m, struct adapter *adapter, bool bf16,
+	struct err *e);
 void params_release(struct params *p);
-/* Bytes that params_init takes for a model of that shape. */
-size_t params_bytes(const struct config *c, bool bf16);
+/* Parameters of an adapter. */
+size_t params_of_adapter(const struct adapter *a);
+/* Bytes that params_init takes for a model of that shape, or for its adapter. */
+size_t params_bytes(const struct config *c, const struct adapter *a, bool bf16);
 /* The masters changed: bring the bf16 copies up to date. */
 void params_refresh(struct params *p, struct pool *pool);
 /* Euclidean norm of all gradients. */
@@ -37,5 +49,7 @@ void params_update(struct params *p, const struct adamw *a, struct pool *pool);
 /* Put the masters into a file to be written, as F32 tensors, and what of the model is no parameter.
  * They must live until it is saved. */
 void params_put(const struct params *p, struct gguf_out *o);
+/* Put the masters into the adapter. */
+void params_to_adapter(const struct params *p);
 
 #endif

@@ -5,24 +5,25 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/rng.h"
 
 size_t
-trainer_bytes(const struct config *c, const struct trainer_opts *o)
+trainer_bytes(const struct config *c, const struct adapter *adapter, const struct trainer_opts *o)
 {
-	return params_bytes(c, o->bf16) + tape_bytes(c, o->pass_tokens) +
+	return params_bytes(c, adapter, o->bf16) + tape_bytes(c, o->pass_tokens) +
 		backward_bytes(c, o->pass_tokens) +
 		o->pass_tokens * ((4 * c->n_embd + c->n_ff) * sizeof(float) + sizeof(double));
 }
 
 int
-trainer_init(struct trainer *t, const struct model *m, const struct trainer_opts *o,
-	struct pool *pool, struct err *e)
+trainer_init(struct trainer *t, const struct model *m, struct adapter *adapter,
+	const struct trainer_opts *o, struct pool *pool, struct err *e)
 {
 	*t = (struct trainer){ .o = *o, .pool = pool };
-	if (params_init(&t->p, m, o->bf16, e) < 0)
+	if (params_init(&t->p, m, adapter, o->bf16, e) < 0)
 		return -1;
 	t->f = forward_new(&t->p.view, pool);
-	t->b = backward_new(&t->p.view, &t->p.grad, pool, o->pass_tokens, e);
+	t->b = backward_new(&t->p.view, &t->p.grad, o->bf16, pool, o->pass_tokens, e);
 	t->hidden = mem_try(o->pass_tokens * m->c.n_embd, sizeof *t->hidden);
 	t->dhidden = mem_try(o->pass_tokens * m->c.n_embd, sizeof *t->dhidden);
 	t->losses = mem_try(o->pass_tokens, sizeof *t->losses);
@@ -83,6 +84,16 @@ pass(struct trainer *t, const struct example *x, size_t n, float scale, bool lea
 	return status;
 }
 
+/* Dropout is another one in each pass of each step, and none where nothing is learnt. */
+static void
+set_dropout(struct trainer *t, uint64_t first, bool learn)
+{
+	struct rng r;
+
+	rng_seed(&r, t->o.seed ^ t->step << 24 ^ first);
+	t->p.dropout = (struct lora_dropout){ learn ? (float)t->o.dropout : 0, rng_next(&r) };
+}
+
 static int
 passes(struct trainer *t, const struct example *x, size_t n, float scale, bool learn,
 	double *loss_sum, struct err *e)
@@ -96,6 +107,7 @@ passes(struct trainer *t, const struct example *x, size_t n, float scale, bool l
 		if (end == i)
 			return err_set(e, "an example of %zu tokens does not fit in a pass of %zu",
 				x[i].n, t->o.pass_tokens);
+		set_dropout(t, i, learn);
 		if (pass(t, x + i, end - i, scale, learn, loss_sum, e) < 0)
 			return -1;
 	}

@@ -17,6 +17,8 @@ struct trainer_opts {
 	double clip;        /* largest gradient norm; 0: no clipping */
 	size_t pass_tokens;
 	bool bf16;
+	double dropout;     /* of what an adapter sees, while training */
+	uint64_t seed;      /* of that */
 };
 
 struct trainer {
@@ -37,11 +39,13 @@ struct step_stats {
 	size_t tokens, targets;
 };
 
-int trainer_init(struct trainer *t, const struct model *m, const struct trainer_opts *o,
-	struct pool *pool, struct err *e);
+/* All of the model is trained, or `adapter`, which must outlive this; `t` must not be moved. */
+int trainer_init(struct trainer *t, const struct model *m, struct adapter *adapter,
+	const struct trainer_opts *o, struct pool *pool, struct err *e);
 void trainer_release(struct trainer *t);
 /* Bytes that trainer_init and the passes take. */
-size_t trainer_bytes(const struct config *c, const struct trainer_opts *o);
+size_t trainer_bytes(const struct config *c, const struct adapter *adapter,
+	const struct trainer_opts *o);
 /* Loss and gradients, added to what stands there, each target weighted by `scale`. loss_sum in
  * nats. */
 int trainer_gradients(struct trainer *t, const struct example *x, size_t n, float scale,

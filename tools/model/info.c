@@ -13,7 +13,7 @@ train_bytes(const struct config *c)
 {
 	static const struct trainer_opts usual = { .pass_tokens = 2048, .bf16 = true };
 
-	return trainer_bytes(c, &usual);
+	return trainer_bytes(c, NULL, &usual);
 }
 
 void
