@@ -35,8 +35,11 @@ cd "$TMP"
 { sed -n 1p "$pairs"; grep ',unsafe,.*,train$' "$pairs" | sed -n 1,32p; } > pairs.csv
 sed -n 2,400p "$pairs" | sr-tokenize --train 400 -o vocab.gguf --control '<|end|>' --control '<|text|>' \
 	--control '<|rewrite|>' 2> err
-sr-model init --vocab vocab.gguf --dim 64 --layers 2 --heads 4 --kv-heads 2 --ff 160 --ctx 256 -s 2 -o base.gguf
-sr-prompt -i csv -f completion=benign < pairs.csv | sr-tokenize -m base.gguf --only > once.jsonl
+sr-model init --vocab vocab.gguf --dim 64 --layers 2 --heads 4 --kv-heads 2 --ff 160 --ctx 256 -s 2 -o init.gguf
+sr-prompt -i csv -f completion=benign < pairs.csv | sr-tokenize -m init.gguf --only > once.jsonl
+# A base that knows other texts.
+sed -n 500,1500p "$pairs" | sr-tokenize -m init.gguf -i lines --only --eos |
+	sr-train-step -m init.gguf -o base.gguf --batch 16 --rate 5e-3 > log 2> err
 for ((i = 0; i < 10; i++)); do cat once.jsonl; done > tokens.jsonl
 
 # train OUT OPTIONS...
@@ -52,7 +55,7 @@ train()
 train full.gguf --dropout 0.1
 grep -q 'training an adapter of rank 8 on 14 matrices, 0.0[0-9] M parameters beside the 0.1[0-9] M of base.gguf' err ||
 	fail 'no word on what is trained'
-jq -es 'length == 20 and .[-1].loss < .[0].loss - 0.5' log > full.ok || fail "it does not learn: $(tail -n 1 log)"
+jq -es 'length == 20 and .[-1].loss < .[0].loss - 0.2' log > full.ok || fail "it does not learn: $(tail -n 1 log)"
 
 # Stopped after six steps of ten and resumed; dropout goes on where it was.
 head -n 96 tokens.jsonl > start.jsonl
@@ -102,4 +105,4 @@ train qv.gguf --targets q_proj,attn_v
 grep -q 'on 4 matrices' err || fail 'other targets'
 refuses 1 "no matrix of a llama is called 'nothing'" sr-train-step -m base.gguf --lora 4 --targets q_proj,nothing -o x.gguf
 refuses 2 'are of an adapter' sr-train-step -m base.gguf --dropout 0.1 -o x.gguf
-refuses 1 'whole models go into a file' sr-train-step -m base.gguf -o folder/
+refuses 1 'cannot write folder/' sr-train-step -m base.gguf -o folder/

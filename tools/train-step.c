@@ -1,4 +1,4 @@
-/* sr-train-step: token records in, a trained model or adapter out, one log record per AdamW step. */
+/* sr-train-step: token records in, a trained model or adapter out, a log record per AdamW step. */
 #include <errno.h>
 #include <math.h>
 #include <poll.h>
@@ -45,8 +45,7 @@ static struct {
 static const struct opt opts[] = {
 	{ 'm', "model", OPT_TEXT, &o.model, "MODEL", "the model to start from", 0, 0 },
 	{ 'o', "output", OPT_TEXT, &o.out, "FILE",
-		"where the trained model goes (F32), or the adapter: FILE.gguf, or FOLDER/ for PEFT",
-		0, 0 },
+		"where the model goes (F32), or the adapter (GGUF; FOLDER/ for PEFT)", 0, 0 },
 	{ 0, "recipe", OPT_PICK, &o.recipe, "sr-llm",
 		"the settings of a paper, which other options change", 0, 0 },
 	{ 0, "lora", OPT_INT, &o.lora, "R",
@@ -104,8 +103,8 @@ static const struct opt opts[] = {
 static const struct tool tool = {
 	"sr-train-step",
 	"-m MODEL -o FILE [OPTIONS] < token-records > log",
-	"Train a model on token records, all its parameters or a LoRA adapter beside it: each batch\n"
-	"is one AdamW step and one log record.",
+"Train a model on token records, all its parameters or a LoRA adapter beside it: each\n"
+	"batch is one AdamW step and one log record.",
 	"sr-prompt -i csv -f completion=benign < data/pairs.csv |\n"
 	"\tsr-tokenize -m base.gguf | shuf |\n"
 	"\tsr-train-step -m base.gguf -o tuned.gguf --rate 5e-4 > log.jsonl\n"
@@ -280,9 +279,11 @@ static void
 write_adapter(struct run *r)
 {
 	struct err e;
+	int rc;
 
 	params_to_adapter(&r->t.p);
-	if ((to_folder() ? adapter_save_peft : adapter_save_gguf)(r->adapter, r->m, o.out, &e) < 0)
+	rc = (to_folder() ? adapter_save_peft : adapter_save_gguf)(r->adapter, r->m, o.out, &e);
+	if (rc < 0)
 		die(r, &e);
 }
 
@@ -443,8 +444,9 @@ describe_options(const struct run *r)
 		"%s %s params=%zu rate=%g schedule=%s warmup=%g steps=%ld batch=%ld "
 		"batch_tokens=%ld pass_tokens=%ld max_tokens=%zu clip=%g weight_decay=%g "
 		"beta1=%g beta2=%g products=%s",
-		r->adapter ? "lora" : "full", r->m->c.arch->name, r->t.p.n, o.rate, o.schedule, o.warmup, o.steps, o.batch,
-		o.batch_tokens, o.pass_tokens, longest(r), o.clip, o.weight_decay, o.beta1, o.beta2,
+		r->adapter ? "lora" : "full", r->m->c.arch->name, r->t.p.n, o.rate, o.schedule,
+		o.warmup, o.steps, o.batch, o.batch_tokens, o.pass_tokens, longest(r), o.clip,
+		o.weight_decay, o.beta1, o.beta2,
 		r->t.o.bf16 ? "bf16" : "f32");
 	if (r->adapter)
 		buf_printf(&b, " alpha=%g targets=%s dropout=%g seed=%ld",
@@ -502,8 +504,8 @@ say_plan(const struct run *r, size_t bytes)
 	struct buf what = { 0 };
 
 	if (r->adapter)
-		buf_printf(&what, "an adapter of rank %zu on %zu matrices, %.2f M parameters beside "
-			"the %.2f M", r->adapter->parts[0].rank, r->adapter->n,
+		buf_printf(&what, "an adapter of rank %zu on %zu matrices, %.2f M parameters "
+			"beside the %.2f M", r->adapter->parts[0].rank, r->adapter->n,
 			(double)params_of_adapter(r->adapter) * 1e-6,
 			(double)config_params(&r->m->c) * 1e-6);
 	else
@@ -677,16 +679,16 @@ check_files(struct run *r)
 	if (!o.checkpoint)
 		buf_puts(&path, ".checkpoint");
 	r->checkpoint = buf_str(&path);
-	if (to_folder() && !o.lora && !o.adapter)
-		tool_fail("%s: a folder, and whole models go into a file", o.out);
-	if ((!to_folder() && file_out_check(o.out, &e) < 0) || file_out_check(r->checkpoint, &e) < 0)
+	if ((!(to_folder() && (o.lora || o.adapter)) && file_out_check(o.out, &e) < 0) ||
+		file_out_check(r->checkpoint, &e) < 0)
 		tool_die(&e);
 	if (!o.resume && access(r->checkpoint, F_OK) == 0)
 		tool_fail("%s: a run did not end: --resume goes on, removing it begins anew",
 			r->checkpoint);
 }
 
-/* --recipe, wherever it stands: other options come after it. SR_LLM's settings (Raza et al. 2024). */
+/* --recipe, wherever it stands: other options come after it. SR_LLM's settings (Raza et al.
+ * 2024). */
 static void
 take_recipe(int argc, char **argv)
 {
