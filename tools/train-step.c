@@ -279,11 +279,10 @@ static void
 write_adapter(struct run *r)
 {
 	struct err e;
-	int rc;
 
 	params_to_adapter(&r->t.p);
-	rc = (to_folder() ? adapter_save_peft : adapter_save_gguf)(r->adapter, r->m, o.out, &e);
-	if (rc < 0)
+	if (to_folder() ? adapter_save_peft(r->adapter, r->m, o.out, &e) < 0 :
+			  adapter_save_gguf(r->adapter, r->m, o.out, &e) < 0)
 		die(r, &e);
 }
 
