@@ -146,8 +146,9 @@ START_TEST(products)
 
 			random_floats(a, rank * cols, 0.2f, i);
 			random_floats(b, rows * rank, 0.5f, 10 + i);
-			chain[i] = (struct lora){ .rank = rank, .a = a, .b = b, .scale = i ? -0.7f : 1.5f,
-				i + 1 < CHAIN ? &chain[i + 1] : NULL };
+			chain[i] = (struct lora){ .rank = rank, .a = a, .b = b,
+				.scale = i ? -0.7f : 1.5f,
+				.next = i + 1 < CHAIN ? &chain[i + 1] : NULL };
 		}
 		for (int t = 0; t < N(types); t++) {
 			void *stored = mem_alloc(rows, type_row_bytes(types[t], cols));

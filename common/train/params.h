@@ -1,13 +1,13 @@
 /* What is trained: f32 masters, their gradients and AdamW's moments, each in one allocation, and
  * views of them as models. Two kinds:
  *
- * All of a model, in the order of config_tensor. * `view` is what the forward pass runs on: its matrices are bf16 copies of the masters where the
- * CPU has bf16 products, the masters themselves elsewhere; norms are always the masters. `grad` has
- * the gradients in the same places.
+ * All of a model, in the order of config_tensor. `view` is what the forward pass runs on: its
+ * matrices are bf16 copies of the masters where the CPU has bf16 products, the masters themselves
+ * elsewhere; norms are always the masters. `grad` has the gradients in the same places.
  *
  * An adapter (LoRA), a and b of each part one after the other. `view` is the model as it lies in
  * its file, in the types it has there (QLoRA, where it is quantized), with the masters hung into
- * its weights; `grad` has no weights, and the gradients hung into their places. */
+ * its weights; `grad` has no weights, and the gradients are hung into their places. */
 #ifndef TRAIN_PARAMS_H
 #define TRAIN_PARAMS_H
 
