@@ -60,7 +60,7 @@ at_the_edge(size_t bytes, void **map, size_t *size)
 static struct activations
 place(size_t m, size_t k)
 {
-	return (struct activations){ mem_alloc(m, k), mem_alloc(m, k / 32 * sizeof(float)),
+	return (struct activations){ m, mem_alloc(m, k), mem_alloc(m, k / 32 * sizeof(float)),
 		mem_alloc(m, k / 16 * sizeof(int32_t)), mem_alloc(m, k / 16 * sizeof(float)) };
 }
 
@@ -88,8 +88,10 @@ reference(uint32_t type, const uint8_t *w, size_t rows, size_t k, const struct a
 			real sum = 0, sizes = 0;
 
 			for (size_t l = 0; l < k; l++) {
-				real p = (real)row[l] * x->q[j * k + l] *
-					(real)x->scale[(j * k + l) / 32];
+				size_t strip = l / 256 * 256;
+				size_t at = strip * m + j * (k - strip < 256 ? k - strip : 256) +
+					l % 256;
+				real p = (real)row[l] * x->q[at] * (real)x->scale[at / 32];
 
 				sum += p;
 				sizes += fabs(p);
@@ -114,14 +116,14 @@ products(const struct block_kernels *b, uint32_t type, size_t rows, size_t k, si
 
 	random_blocks(type, w, bytes);
 	random_floats(x, m * k, 1, k + m);
-	b->round(type, x, m, k, &a);
-	b->round(type, x + (m - 1) * k, 1, k, &last);
+	b->round(type, x, 0, m, k, &a);
+	b->round(type, x + (m - 1) * k, 0, 1, k, &last);
 	for (size_t i = 0; i < rows; i += BLOCKS_ROWS) {
 		size_t n = rows - i < BLOCKS_ROWS ? rows - i : BLOCKS_ROWS;
 		bool end = (rows - i - n) * stride < BLOCKS_BEHIND;
 
-		b->mul(type, w + i * stride, n, end, true, k, &a, m, y + i, rows, room);
-		b->mul(type, w + i * stride, n, end, false, k, &last, 1, one + i, rows,
+		b->mul(type, w + i * stride, n, end, true, k, &a, 0, m, y + i, rows, room);
+		b->mul(type, w + i * stride, n, end, false, k, &last, 0, 1, one + i, rows,
 			room);
 	}
 	reference(type, w, rows, k, &a, m, want, &size);
@@ -200,7 +202,7 @@ START_TEST(rounding)
 	if (!b)
 		return;
 	random_floats(x, 64, 3, 5);
-	b->round(TYPE_Q8_0, x, 1, 64, &a);
+	b->round(TYPE_Q8_0, x, 0, 1, 64, &a);
 	for (size_t i = 0; i < 64; i++) {
 		float step = a.scale[i / 32];
 
@@ -208,16 +210,16 @@ START_TEST(rounding)
 		ck_assert_int_le(abs(a.q[i]), 127);
 	}
 	memset(x, 0, sizeof x);
-	b->round(TYPE_Q8_0, x, 1, 64, &a);
+	b->round(TYPE_Q8_0, x, 0, 1, 64, &a);
 	ck_assert_float_eq(a.scale[0], 0);
 	ck_assert_int_eq(a.q[0], 0);
 	x[0] = 1e-40f; /* 127 of these parts would be infinite */
-	b->round(TYPE_Q8_0, x, 1, 64, &a);
+	b->round(TYPE_Q8_0, x, 0, 1, 64, &a);
 	ck_assert_float_le(fabsf((float)a.q[0] * a.scale[0]), 1e-36f);
 	ck_assert_int_eq(a.q[1], 0);
 	x[40] = NAN;
 	x[3] = INFINITY;
-	b->round(TYPE_Q8_0, x, 1, 64, &a);
+	b->round(TYPE_Q8_0, x, 0, 1, 64, &a);
 	ck_assert_float_nan(a.scale[0]);
 	ck_assert_float_nan(a.scale[1]);
 	displace(&a);

@@ -155,7 +155,9 @@ softmax(struct room *r)
 	/* the rounding of logsumexp itself is in here: its size times eps */
 	like(r, "softmax_scaled", r->d, r->want, r->n, 1e-6 * (2 + fabs(lse)));
 	naive_softmax(r->ra, r->n);
-	r->k->softmax(r->a, r->n);
+	for (size_t i = 0; i < r->n; i++)
+		r->a[i] *= 2;
+	r->k->softmax(r->a, r->n, 0.5f);
 	like(r, "softmax", r->a, r->ra, r->n, tolerance);
 }
 
@@ -299,6 +301,61 @@ dot_rows_of_halves(struct room *r)
 	free(x);
 }
 
+/* Scores and mixtures with heads of n dimensions: every number of queries left over by the tiles,
+ * some numbers of panels and positions. */
+static void
+attention(struct room *r)
+{
+	enum { M = 11, PANELS = 5, KEYS = PANELS * 16 };
+	size_t hd = r->n < 90 ? r->n : 90, wide = (hd + 15) / 16 * 16, ldq = hd + 3;
+	float *q = mem_alloc(M * ldq, sizeof *q), *keys = mem_alloc(KEYS * hd, sizeof *keys);
+	float *values = mem_alloc(KEYS * wide, sizeof *values), *out = mem_alloc(M * ldq, sizeof *out);
+	float s[M * KEYS], alone[KEYS];
+
+	random_floats(q, M * ldq, 1, hd);
+	random_floats(keys, KEYS * hd, 1, hd + 1);
+	random_floats(values, KEYS * wide, 1, hd + 2);
+	for (size_t m = 1; m <= M; m++)
+		for (size_t n = 1; n <= PANELS; n++) {
+			size_t seen = n * 16 - m;
+
+			r->k->scores(q, ldq, m, keys, n, hd, s, KEYS);
+			r->k->mix(s, KEYS, m, values, wide, seen, hd, out, ldq);
+			for (size_t i = 0; i < m * n * 16; i++) {
+				size_t row = i / (n * 16), key = i % (n * 16);
+				const float *k = keys + key / 16 * 16 * hd + key % 16;
+				real want = 0, sizes = 0;
+
+				for (size_t d = 0; d < hd; d++) {
+					want += (real)q[row * ldq + d] * (real)k[d * 16];
+					sizes += fabs((real)q[row * ldq + d] * (real)k[d * 16]);
+				}
+				ck_assert_msg(fabs((real)s[row * KEYS + key] - want) <=
+					tolerance * sizes, "scores of %zu (%s)", hd, r->k->name);
+			}
+			for (size_t i = 0; i < m * hd; i++) {
+				size_t row = i / hd, d = i % hd;
+				real want = 0, sizes = 0;
+
+				for (size_t j = 0; j < seen; j++) {
+					real p = (real)s[row * KEYS + j] * (real)values[j * wide + d];
+
+					want += p;
+					sizes += fabs(p);
+				}
+				ck_assert_msg(fabs((real)out[row * ldq + d] - want) <=
+					tolerance * sizes, "mix of %zu (%s)", hd, r->k->name);
+			}
+			/* the last query's bits are those that it has alone */
+			r->k->scores(q + (m - 1) * ldq, ldq, 1, keys, n, hd, alone, KEYS);
+			ck_assert_mem_eq(alone, s + (m - 1) * KEYS, n * 16 * sizeof *s);
+		}
+	free(q);
+	free(keys);
+	free(values);
+	free(out);
+}
+
 /* Each kernel, at every level, at every size, with numbers of that deviation. */
 static const struct {
 	const char *name;
@@ -316,6 +373,7 @@ static const struct {
 	{ "softmax", softmax, 1 },
 	{ "softmax of large numbers", softmax, 50 },
 	{ "rope", rope, 1 },
+	{ "attention", attention, 1 },
 	{ "adamw", adamw, 1 },
 	{ "to_bf16", to_bf16, 1 },
 	{ "q8_0_load", q8_0_load, 1 },
@@ -354,26 +412,26 @@ START_TEST(softmax_edges)
 				x[j] = -INFINITY;
 			x[open] = -3e38f;
 			ck_assert_double_eq(levels[l]->logsumexp(x, len), (double)-3e38f);
-			levels[l]->softmax(x, len);
+			levels[l]->softmax(x, len, 1);
 			for (size_t j = 0; j < len; j++)
 				ck_assert_float_eq(x[j], j == open ? 1 : 0);
 
 			for (size_t j = 0; j < len; j++)
 				x[j] = j == open ? 3e38f : j % 2 ? -3e38f : 0;
 			ck_assert_double_eq(levels[l]->logsumexp(x, len), (double)3e38f);
-			levels[l]->softmax(x, len);
+			levels[l]->softmax(x, len, 1);
 			for (size_t j = 0; j < len; j++)
 				ck_assert_float_eq(x[j], j == open ? 1 : 0);
 
 			for (size_t j = 0; j < len; j++)
 				x[j] = 1000;
-			levels[l]->softmax(x, len);
+			levels[l]->softmax(x, len, 1);
 			for (size_t j = 0; j < len; j++)
 				ck_assert_float_eq_tol(x[j] * (float)len, 1, 1e-6f);
 
 			x[open] = NAN;
 			ck_assert_double_nan(levels[l]->logsumexp(x, len));
-			levels[l]->softmax(x, len);
+			levels[l]->softmax(x, len, 1);
 			ck_assert_float_nan(x[open]);
 		}
 }

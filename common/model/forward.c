@@ -5,12 +5,11 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "tensor/gemm.h"
 #include "tensor/kernels.h"
 
 enum {
-	ROWS = 32,    /* tokens that a job of the element-wise loops takes */
-	QUERIES = 64, /* queries that attention takes at a time */
+	ROWS = 32,    /* tokens that a job takes */
+	QUERIES = 8,  /* queries that attention takes at a time */
 };
 
 /* One chunk of a pass: where its tokens stand among all of the pass, and where its keys are. */
@@ -18,6 +17,7 @@ struct place {
 	struct chunk *c;
 	size_t first;       /* index of its first token in the pass */
 	size_t past;        /* positions before it */
+	size_t own;         /* without a cache: where its keys stand among all such */
 };
 
 struct forward {
@@ -28,11 +28,13 @@ struct forward {
 	struct tape scratch; /* of one layer, used again by every layer */
 	float *norm, *proj, *act;
 	size_t cap;
+	struct kv own;      /* of the layer under way, for chunks without a cache */
 	float **scores;     /* per thread: QUERIES x positions */
 	size_t scores_cap;
 	/* the pass under way */
 	struct place *places;
 	size_t n_places, places_cap, n; /* n: tokens in all */
+	size_t blocks;      /* of ROWS tokens that the longest chunk has */
 	struct acts *a;
 	size_t layer;
 	struct attention attention;
@@ -43,69 +45,6 @@ static size_t
 kv_width(const struct config *c)
 {
 	return c->n_head_kv * c->head_dim;
-}
-
-void
-kv_release(struct kv *kv)
-{
-	free(kv->k);
-	free(kv->v);
-	*kv = (struct kv){ 0 };
-}
-
-void
-kv_cut(struct kv *kv, size_t n)
-{
-	if (n < kv->n)
-		kv->n = n;
-}
-
-/* Room for `need` positions; the filled ones move to their new places. */
-static int
-kv_grow(const struct config *c, struct kv *kv, size_t need, struct err *e)
-{
-	size_t width = kv_width(c), cap = kv->cap + kv->cap / 2, total;
-	float *k, *v;
-
-	if (need <= kv->cap)
-		return 0;
-	cap = cap > need ? cap : need;
-	cap = (cap + 15) & ~(size_t)15;
-	if (!mem_mul(c->n_layer * width, cap, &total))
-		return err_set(e, "a KV cache of %zu positions is too large", cap);
-	k = mem_try(total, sizeof *k);
-	v = mem_try(total, sizeof *v);
-	if (!k || !v) {
-		free(k);
-		free(v);
-		return err_set(e, "not enough memory for a KV cache of %zu positions", cap);
-	}
-	for (size_t l = 0; l < c->n_layer && kv->n > 0; l++) {
-		memcpy(k + l * cap * width, kv->k + l * kv->cap * width, kv->n * width * sizeof *k);
-		memcpy(v + l * cap * width, kv->v + l * kv->cap * width, kv->n * width * sizeof *v);
-	}
-	free(kv->k);
-	free(kv->v);
-	*kv = (struct kv){ k, v, kv->n, cap };
-	return 0;
-}
-
-int
-kv_copy(const struct model *m, struct kv *dst, const struct kv *src, size_t n, struct err *e)
-{
-	size_t width = kv_width(&m->c);
-
-	dst->n = 0;
-	if (kv_grow(&m->c, dst, n, e) < 0)
-		return -1;
-	for (size_t l = 0; l < m->c.n_layer && n > 0; l++) {
-		memcpy(dst->k + l * dst->cap * width, src->k + l * src->cap * width,
-			n * width * sizeof *dst->k);
-		memcpy(dst->v + l * dst->cap * width, src->v + l * src->cap * width,
-			n * width * sizeof *dst->v);
-	}
-	dst->n = n;
-	return 0;
 }
 
 /* An array of struct acts: where its pointer is, and the floats of one token. */
@@ -218,6 +157,7 @@ forward_free(struct forward *f)
 	free(f->proj);
 	free(f->act);
 	free(f->places);
+	kv_release(&f->own);
 	free(f);
 }
 
@@ -314,6 +254,7 @@ reserve(struct forward *f, size_t n, size_t positions, bool aliased, struct err 
 		if (tape_init(&f->scratch, &one, n, e) < 0)
 			return -1;
 	}
+	positions = (positions + KV_PANEL - 1) / KV_PANEL * KV_PANEL;
 	if (positions > f->scores_cap) {
 		f->scores_cap = 0;
 		for (size_t i = 0; i < pool_size(f->pool); i++) {
@@ -434,29 +375,47 @@ cap_loop(const struct rows_job *j, size_t from, size_t to)
 	kernels()->softcap(j->out + from * j->width, (to - from) * j->width, 1, j->number);
 }
 
-/* Rotate a chunk's queries and keys and put its keys and values into the cache. */
+/* Where a chunk's keys and values are, which layer there, and at what position its own first one. */
+static struct kv *
+cache_of(struct forward *f, const struct place *p, size_t *layer, size_t *first)
+{
+	*layer = p->c->kv ? f->layer : 0;
+	*first = p->c->kv ? 0 : p->own;
+	return p->c->kv ? p->c->kv : &f->own;
+}
+
+/* Some tokens of a chunk: job = place * blocks + block. False: it has no such. */
+static bool
+tokens_of(const struct forward *f, size_t job, const struct place **p, size_t *from, size_t *to)
+{
+	*p = &f->places[job / f->blocks];
+	*from = job % f->blocks * ROWS;
+	*to = (*p)->c->n < *from + ROWS ? (*p)->c->n : *from + ROWS;
+	return *from < *to;
+}
+
+/* Rotate queries and keys of some tokens and put their keys and values into the cache. */
 static void
-rope_chunk(void *arg, size_t job, size_t thread)
+rope_tokens(void *arg, size_t job, size_t thread)
 {
 	struct forward *f = arg;
 	const struct config *c = &f->m->c;
-	const struct place *p = &f->places[job];
-	struct kv *kv = p->c->kv;
-	size_t width = kv_width(c);
+	const struct place *p;
+	size_t width = kv_width(c), layer, first, from, to;
+	struct kv *kv;
 
 	(void)thread;
-	for (size_t i = 0; i < p->c->n; i++) {
+	if (!tokens_of(f, job, &p, &from, &to))
+		return;
+	kv = cache_of(f, p, &layer, &first);
+	for (size_t i = from; i < to; i++) {
 		size_t pos = p->past + i, at = p->first + i;
+		float *k = f->a->k + at * width;
 
 		forward_turn(f, f->layer, pos, f->a->q + at * c->n_head * c->head_dim, c->n_head,
 			1);
-		forward_turn(f, f->layer, pos, f->a->k + at * width, c->n_head_kv, 1);
-	}
-	if (kv) {
-		size_t at = (f->layer * kv->cap + p->past) * width, n = p->c->n * width;
-
-		memcpy(kv->k + at, f->a->k + p->first * width, n * sizeof *kv->k);
-		memcpy(kv->v + at, f->a->v + p->first * width, n * sizeof *kv->v);
+		forward_turn(f, f->layer, pos, k, c->n_head_kv, 1);
+		kv_put(c, kv, layer, first + pos, k, f->a->v + at * width);
 	}
 }
 
@@ -473,60 +432,52 @@ weigh(const struct attention *a, float *s, size_t n)
 {
 	if (a->cap > 0)
 		kernels()->softcap(s, n, a->scale, a->cap);
-	else
-		for (size_t i = 0; i < n; i++)
-			s[i] *= a->scale;
-	kernels()->softmax(s, n);
+	kernels()->softmax(s, n, a->cap > 0 ? 1 : a->scale);
 }
 
-/* One head of one chunk: out = softmax(q · kᵀ * scale) · v over the positions that each query sees,
- * its own the last. Positions that no query of a block sees are not visited. */
+/* One head of some tokens: out = softmax(q · kᵀ * scale) · v over the positions that each query
+ * sees, its own the last. A query's bits do not depend on those beside it: where these see more
+ * than it does, its weights are 0. */
 static void
 attend(void *arg, size_t job, size_t thread)
 {
 	struct forward *f = arg;
 	const struct config *c = &f->m->c;
-	const struct kernels *kern = kernels();
 	const struct attention *a = &f->attention;
-	const struct place *p = &f->places[job / c->n_head];
-	const struct kv *kv = p->c->kv;
-	size_t h = job % c->n_head, hd = c->head_dim, width = kv_width(c), stride = c->n_head * hd;
-	size_t head = h / (c->n_head / c->n_head_kv) * hd;
-	const float *k =
-		(kv ? kv->k + f->layer * kv->cap * width : f->a->k + p->first * width) + head;
-	const float *v =
-		(kv ? kv->v + f->layer * kv->cap * width : f->a->v + p->first * width) + head;
-	const float *q = f->a->q + p->first * stride + h * hd;
-	float *out = f->a->att + p->first * stride + h * hd, *s = f->scores[thread];
+	const struct place *p;
+	size_t h = job % c->n_head, g = h / (c->n_head / c->n_head_kv), hd = c->head_dim;
+	size_t stride = c->n_head * hd, width = kv_value_width(c), lds = f->scores_cap;
+	size_t layer, first, at, to;
+	const struct kv *kv;
+	const float *keys, *values;
+	float *s = f->scores[thread];
 
-	for (size_t i = 0; f->steps && i < p->c->n; i++) {
-		size_t end = p->past + i + 1, from = sees_from(a, end - 1);
-		float *sum = out + i * stride;
+	if (!tokens_of(f, job / c->n_head, &p, &at, &to))
+		return;
+	kv = cache_of(f, p, &layer, &first);
+	keys = kv_keys(c, kv, layer, g) + first * hd;
+	values = kv_values(c, kv, layer, g) + first * width;
+	for (size_t m; at < to; at += m) {
+		const float *q = f->a->q + (p->first + at) * stride + h * hd;
+		float *out = f->a->att + (p->first + at) * stride + h * hd;
+		size_t from, panel, end;
 
-		for (size_t j = from; j < end; j++)
-			s[j - from] = kern->dot(q + i * stride, k + j * width, hd);
-		weigh(a, s, end - from);
-		memset(sum, 0, hd * sizeof *sum);
-		for (size_t j = from; j < end; j++)
-			kern->axpy(hd, s[j - from], v + j * width, sum);
-	}
-	for (size_t i = 0; !f->steps && i < p->c->n; i += QUERIES) {
-		size_t m = p->c->n - i < QUERIES ? p->c->n - i : QUERIES;
-		size_t from = sees_from(a, p->past + i), n = p->past + i + m - from;
-
-		gemm(false, true, m, n, hd, q + i * stride, stride, k + from * width, width, 0, s,
-			n);
+		m = to - at < QUERIES ? to - at : QUERIES;
+		from = sees_from(a, p->past + at);
+		panel = from / KV_PANEL * KV_PANEL;
+		end = p->past + at + m;
+		kernels()->scores(q, stride, m, keys + panel * hd,
+			(end - panel + KV_PANEL - 1) / KV_PANEL, hd, s, lds);
 		for (size_t r = 0; r < m; r++) {
-			size_t pos = p->past + i + r, begin = sees_from(a, pos) - from;
-			size_t end = pos + 1 - from;
-			float *row = s + r * n;
+			size_t pos = p->past + at + r, begin = sees_from(a, pos);
+			float *row = s + r * lds - panel;
 
-			memset(row, 0, begin * sizeof *row);
-			weigh(a, row + begin, end - begin);
-			memset(row + end, 0, (n - end) * sizeof *row);
+			memset(row + from, 0, (begin - from) * sizeof *row);
+			weigh(a, row + begin, pos + 1 - begin);
+			memset(row + pos + 1, 0, (end - pos - 1) * sizeof *row);
 		}
-		gemm(false, false, m, hd, n, s, n, v + from * width, width, 0, out + i * stride,
-			stride);
+		kernels()->mix(s + from - panel, lds, m, values + from * width, width, end - from,
+			hd, out, stride);
 	}
 }
 
@@ -558,12 +509,14 @@ check_chunks(struct forward *f, const struct chunk *chunks, size_t n, size_t *to
 static int
 place_chunks(struct forward *f, struct chunk *chunks, size_t n, struct err *e)
 {
+	struct config one = f->m->c;
+	size_t own = 0;
+
 	if (n > f->places_cap) {
 		f->places = mem_grow(f->places, n, sizeof *f->places);
 		f->places_cap = n;
 	}
-	f->n_places = 0;
-	f->n = 0;
+	f->n_places = f->n = f->blocks = 0;
 	for (size_t i = 0; i < n; i++) {
 		struct kv *kv = chunks[i].kv;
 
@@ -571,10 +524,15 @@ place_chunks(struct forward *f, struct chunk *chunks, size_t n, struct err *e)
 			continue;
 		if (kv && kv_grow(&f->m->c, kv, kv->n + chunks[i].n, e) < 0)
 			return -1;
-		f->places[f->n_places++] = (struct place){ &chunks[i], f->n, kv ? kv->n : 0 };
+		f->places[f->n_places++] = (struct place){ &chunks[i], f->n, kv ? kv->n : 0, own };
 		f->n += chunks[i].n;
+		if (!kv)
+			own += (chunks[i].n + KV_PANEL - 1) / KV_PANEL * KV_PANEL;
+		if ((chunks[i].n + ROWS - 1) / ROWS > f->blocks)
+			f->blocks = (chunks[i].n + ROWS - 1) / ROWS;
 	}
-	return 0;
+	one.n_layer = 1;
+	return kv_grow(&one, &f->own, own, e);
 }
 
 /* to = x + attention(norm(x)) · oᵀ */
@@ -594,8 +552,8 @@ attention_run(struct forward *f, const struct layer *w, const float *x, float *t
 		normalize(f, q, w->q_norm, NULL, f->n * c->n_head, c->head_dim, a->q);
 		normalize(f, k, w->k_norm, NULL, f->n * c->n_head_kv, c->head_dim, a->k);
 	}
-	pool_run(f->pool, f->n_places, rope_chunk, f);
-	pool_run(f->pool, f->n_places * c->n_head, attend, f);
+	pool_run(f->pool, f->n_places * f->blocks, rope_tokens, f);
+	pool_run(f->pool, f->n_places * f->blocks * c->n_head, attend, f);
 	product(f, &w->o, w->o_bias, a->att, out);
 	if (w->post_attn_norm)
 		normalize(f, out, w->post_attn_norm, NULL, f->n, c->n_embd, f->proj);

@@ -11,21 +11,8 @@
 #define MODEL_FORWARD_H
 
 #include "base/pool.h"
+#include "model/kv.h"
 #include "model/model.h"
-
-/* Keys (rotated) and values of one sequence: [layer][position][n_head_kv*head_dim] f32, grown as
- * needed. */
-struct kv {
-	float *k, *v;
-	size_t n;   /* positions filled */
-	size_t cap; /* positions that fit */
-};
-
-void kv_release(struct kv *kv);
-/* Forget the positions from n on. */
-void kv_cut(struct kv *kv, size_t n);
-/* dst becomes a copy of src's first n positions. */
-int kv_copy(const struct model *m, struct kv *dst, const struct kv *src, size_t n, struct err *e);
 
 struct chunk {
 	struct kv *kv;     /* NULL: a sequence of its own, from position 0, not kept */

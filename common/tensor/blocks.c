@@ -429,16 +429,16 @@ dot4(ilanes acc, lanes u, const int8_t *x)
 	return (ilanes)a;
 }
 
-/* y (columns, 16) += activations · strip, `n` blocks of 32 from block `from` on. All but the
- * pointers are constants where this is called. */
+/* y (columns, 16) += activations · strip: n blocks of 32 from block `at` on. All but the pointers,
+ * `row` and `at` are constants where this is called. */
 static inline __attribute__((always_inline)) void
-tile(const struct strip *s, size_t n, const struct activations *x, size_t row, size_t k,
-	size_t from, size_t columns, const size_t sub, bool minima, float *y)
+tile(const struct strip *s, const size_t n, const struct activations *x, size_t row, size_t at,
+	const size_t columns, const size_t sub, const bool minima, float *y)
 {
-	const int8_t *q = x->q + row * k + from * 32;
-	const float *scale = x->scale + row * (k / 32) + from;
-	const int32_t *bias = x->bias + row * (k / 16) + from * 2;
-	const float *sum = x->sum + row * (k / 16) + from * 2;
+	size_t block = at * x->rows + row * n;
+	const int8_t *q = x->q + block * 32;
+	const float *scale = x->scale + block, *sum = x->sum + block * 2;
+	const int32_t *bias = x->bias + block * 2;
 	flanes f[COLUMNS];
 
 	for (size_t c = 0; c < columns; c++)
@@ -447,16 +447,16 @@ tile(const struct strip *s, size_t n, const struct activations *x, size_t row, s
 		ilanes a[COLUMNS];
 
 		for (size_t c = 0; c < columns; c++)
-			a[c] = (ilanes){ 0 } + bias[c * (k / 16) + b * sub / 16];
+			a[c] = (ilanes){ 0 } + bias[c * n * 2 + b * sub / 16];
 		for (size_t j = 0; j < sub / 4; j++)
 			for (size_t c = 0; c < columns; c++)
 				a[c] = dot4(a[c], s->q[b * (sub / 4) + j],
-					q + c * k + b * sub + j * 4);
+					q + c * n * 32 + b * sub + j * 4);
 		for (size_t c = 0; c < columns; c++) {
 			f[c] += __builtin_convertvector(a[c], flanes) * s->d[b] *
-				scale[c * (k / 32) + b * sub / 32];
+				scale[c * n + b * sub / 32];
 			if (minima)
-				f[c] += s->m[b] * sum[c * (k / 16) + b * sub / 16];
+				f[c] += s->m[b] * sum[c * n * 2 + b * sub / 16];
 		}
 	}
 	for (size_t c = 0; c < columns; c++)
@@ -464,19 +464,30 @@ tile(const struct strip *s, size_t n, const struct activations *x, size_t row, s
 }
 
 static inline __attribute__((always_inline)) void
-tiles(const struct strip *s, size_t n, const struct activations *x, size_t m, size_t k,
-	size_t from, const size_t sub, bool minima, float *y)
+tiles(const struct strip *s, const size_t n, const struct activations *x, size_t from, size_t m,
+	size_t at, const size_t sub, const bool minima, float *y)
 {
 	size_t i = 0;
 
 	for (; i + COLUMNS <= m; i += COLUMNS)
-		tile(s, n, x, i, k, from, COLUMNS, sub, minima, y + i * R);
+		tile(s, n, x, from + i, at, COLUMNS, sub, minima, y + i * R);
 	for (; i + 4 <= m; i += 4)
-		tile(s, n, x, i, k, from, 4, sub, minima, y + i * R);
+		tile(s, n, x, from + i, at, 4, sub, minima, y + i * R);
 	for (; i + 2 <= m; i += 2)
-		tile(s, n, x, i, k, from, 2, sub, minima, y + i * R);
+		tile(s, n, x, from + i, at, 2, sub, minima, y + i * R);
 	for (; i < m; i++)
-		tile(s, n, x, i, k, from, 1, sub, minima, y + i * R);
+		tile(s, n, x, from + i, at, 1, sub, minima, y + i * R);
+}
+
+/* A strip with activations. Whole strips, which are nearly all, have code of their own. */
+static inline __attribute__((always_inline)) void
+multiply(const struct strip *s, size_t n, const struct activations *x, size_t from, size_t m,
+	size_t at, const size_t sub, const bool minima, float *y)
+{
+	if (n == SUPER)
+		tiles(s, SUPER, x, from, m, at, sub, minima, y);
+	else
+		tiles(s, n, x, from, m, at, sub, minima, y);
 }
 
 /* Fetch `bytes` at p into the second cache: 16 rows at once are more streams than the hardware
@@ -490,7 +501,7 @@ fetch(const uint8_t *p, size_t bytes)
 
 static void
 mul(uint32_t type, const void *data, size_t rows, bool end, bool ahead, size_t k,
-	const struct activations *x, size_t m, float *y, size_t ldy, float *room)
+	const struct activations *x, size_t from, size_t m, float *y, size_t ldy, float *room)
 {
 	const struct format *f = &formats[type];
 	size_t stride = type_row_bytes(type, k);
@@ -513,13 +524,13 @@ mul(uint32_t type, const void *data, size_t rows, bool end, bool ahead, size_t k
 		}
 		f->unpack(w, w == copy[0] ? sizeof copy[0] : stride, n / 32, &s);
 		if (f->sub == 16 && f->minima)
-			tiles(&s, n / 32, x, m, k, at / 32, 16, true, room);
+			multiply(&s, n / 32, x, from, m, at / 32, 16, true, room);
 		else if (f->sub == 16)
-			tiles(&s, n / 32, x, m, k, at / 32, 16, false, room);
+			multiply(&s, n / 32, x, from, m, at / 32, 16, false, room);
 		else if (f->minima)
-			tiles(&s, n / 32, x, m, k, at / 32, 32, true, room);
+			multiply(&s, n / 32, x, from, m, at / 32, 32, true, room);
 		else
-			tiles(&s, n / 32, x, m, k, at / 32, 32, false, room);
+			multiply(&s, n / 32, x, from, m, at / 32, 32, false, room);
 	}
 	if (rows == R)
 		for (size_t i = 0; i < m; i++)
@@ -551,20 +562,28 @@ round_block(const float *x, int8_t *q, float *scale, int sums[2])
 }
 
 static void
-round_rows(uint32_t type, const float *x, size_t m, size_t k, struct activations *out)
+round_rows(uint32_t type, const float *x, size_t from, size_t m, size_t k,
+	struct activations *out)
 {
 	const struct format *f = &formats[type];
 
-	for (size_t b = 0; b < m * k / 32; b++) {
-		int sums[2];
+	for (size_t at = 0; at < k; at += STRIP) {
+		size_t n = (k - at < STRIP ? k - at : STRIP) / 32;
 
-		round_block(x + b * 32, out->q + b * 32, &out->scale[b], sums);
-		if (f->sub == 32)
-			sums[0] += sums[1];
-		for (int h = 0; h < 2; h++) {
-			out->bias[b * 2 + h] = -f->offset * sums[h];
-			out->sum[b * 2 + h] = out->scale[b] * (float)sums[h];
-		}
+		for (size_t i = from; i < from + m; i++)
+			for (size_t j = 0; j < n; j++) {
+				size_t b = at / 32 * out->rows + i * n + j;
+				int sums[2];
+
+				round_block(x + i * k + at + j * 32, out->q + b * 32,
+					&out->scale[b], sums);
+				if (f->sub == 32)
+					sums[0] += sums[1];
+				for (int h = 0; h < 2; h++) {
+					out->bias[b * 2 + h] = -f->offset * sums[h];
+					out->sum[b * 2 + h] = out->scale[b] * (float)sums[h];
+				}
+			}
 	}
 }
 

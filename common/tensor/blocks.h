@@ -19,27 +19,32 @@ enum {
 	BLOCKS_BEHIND = 64, /* bytes that are read behind the rows */
 };
 
-/* Activations for one type of weights: m rows of k values, value = scale * q. */
+/* Activations for one type of weights: value = scale * q. Each array holds the first 256 values of
+ * all rows, then the next 256 of all, and so on, as they are multiplied. */
 struct activations {
-	int8_t *q;     /* (m, k) */
-	float *scale;  /* (m, k/32) */
-	int32_t *bias; /* (m, k/16): what the weights' offset to unsigned adds to a dot */
-	float *sum;    /* (m, k/16): of scale * q, for weights with minima */
+	size_t rows;
+	int8_t *q;     /* (rows, k) in all */
+	float *scale;  /* (rows, k/32) */
+	int32_t *bias; /* (rows, k/16): what the weights' offset to unsigned adds to a dot */
+	float *sum;    /* (rows, k/16): of scale * q, for weights with minima */
 };
 
 struct block_kernels {
 	/* Is that type multiplied here? */
 	bool (*take)(uint32_t type);
-	/* Round x (m, k) for weights of that type. k is a multiple of 32. */
-	void (*round)(uint32_t type, const float *x, size_t m, size_t k,
+	/* Round rows [from, from + m) of x (out->rows, k) for weights of that type. k is a multiple
+	 * of 32. */
+	void (*round)(uint32_t type, const float *x, size_t from, size_t m, size_t k,
 		struct activations *out);
-	/* y (m rows of stride ldy, `rows` values each) = x (m, k) · wᵀ for up to 16 rows of w.
+	/* y (m rows of stride ldy, `rows` values each) = rows [from, from + m) of x · wᵀ for up to
+	 * 16 rows of w.
 	 * `end`: fewer than BLOCKS_BEHIND bytes of the tensor follow, and nothing may be read
 	 * behind it.
 	 * `ahead`: the rows that follow are wanted next and are fetched meanwhile. m is at most
 	 * BLOCKS_MOST; `room` holds m * 16 floats. */
 	void (*mul)(uint32_t type, const void *w, size_t rows, bool end, bool ahead, size_t k,
-		const struct activations *x, size_t m, float *y, size_t ldy, float *room);
+		const struct activations *x, size_t from, size_t m, float *y, size_t ldy,
+		float *room);
 };
 
 /* NULL where the CPU has nothing to multiply bytes with, or SR_CPU forces another level. */

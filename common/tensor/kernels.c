@@ -141,7 +141,8 @@ take_some(vec (*take)(const void *), size_t size, const void *p, size_t n)
 	return take(some);
 }
 
-/* Four weight rows against one x at a time: x is read once per four rows. `take` is inlined. */
+/* Four weight rows against one x at a time: x is read once per four rows, while the next four are
+ * fetched into the second cache. `take` is inlined. */
 static inline __attribute__((always_inline)) void
 dot_rows_of(vec (*take)(const void *), size_t size, const char *w, size_t rows, const float *x,
 	size_t ldx, size_t m, size_t k, float *y, size_t ldy)
@@ -161,6 +162,9 @@ dot_rows_of(vec (*take)(const void *), size_t size, const char *w, size_t rows, 
 			for (size_t e = 0; e < whole; e += L) {
 				vec v = CAT(xj + e);
 
+				if (j == 0 && i + 8 <= rows && e * size % 64 == 0)
+					for (int r = 0; r < 4; r++)
+						__builtin_prefetch(at[r] + 4 * row + e * size, 0, 2);
 				for (int r = 0; r < 4; r++)
 					s[r] += take(at[r] + e * size) * v;
 			}
@@ -520,7 +524,7 @@ maximum(const float *x, size_t n)
 }
 
 static void
-softmax(float *x, size_t n)
+softmax(float *x, size_t n, float scale)
 {
 	float top = maximum(x, n), inverse;
 	vec sum = { 0 };
@@ -530,7 +534,7 @@ softmax(float *x, size_t n)
 		vec v = SPLAT(-INFINITY);
 
 		take(&v, x + i, rest);
-		v -= top;
+		v = (v - top) * scale;
 		vec_exp(&v);
 		sum += v;
 		put(x + i, &v, rest);
@@ -538,6 +542,118 @@ softmax(float *x, size_t n)
 	inverse = 1.0f / fold(&sum);
 	for (i = 0; i < n; i++)
 		x[i] *= inverse;
+}
+
+/* How many queries are taken at a time: as many sums as registers hold. */
+#ifdef __AVX512F__
+enum { TILE = 8, TILE_VECS = 2 };
+#else
+enum { TILE = 4, TILE_VECS = 1 };
+#endif
+
+/* m queries and `vecs` panels, both constants where this is called */
+static inline __attribute__((always_inline)) void
+scores_tile(const float *q, size_t ldq, const size_t m, const float *panels, const size_t vecs,
+	size_t hd, float *s, size_t lds)
+{
+	vec sum[8][4];
+
+	for (size_t i = 0; i < m; i++)
+		for (size_t p = 0; p < vecs; p++)
+			sum[i][p] = (vec){ 0 };
+	for (size_t d = 0; d < hd; d++)
+		for (size_t p = 0; p < vecs; p++) {
+			vec k = CAT(panels + (p * hd + d) * L);
+
+			for (size_t i = 0; i < m; i++)
+				sum[i][p] += q[i * ldq + d] * k;
+		}
+	for (size_t i = 0; i < m; i++)
+		for (size_t p = 0; p < vecs; p++)
+			AT(s + i * lds + p * L) = sum[i][p];
+}
+
+static inline __attribute__((always_inline)) void
+scores_rows(const float *q, size_t ldq, const size_t m, const float *panels, size_t n,
+	const size_t vecs, size_t hd, float *s, size_t lds)
+{
+	size_t p = 0;
+
+	for (; p + vecs <= n; p += vecs)
+		scores_tile(q, ldq, m, panels + p * hd * L, vecs, hd, s + p * L, lds);
+	for (; p < n; p++)
+		scores_tile(q, ldq, m, panels + p * hd * L, 1, hd, s + p * L, lds);
+}
+
+static void
+scores(const float *q, size_t ldq, size_t m, const float *panels, size_t n, size_t hd, float *s,
+	size_t lds)
+{
+	size_t i = 0;
+
+	for (; i + TILE <= m; i += TILE)
+		scores_rows(q + i * ldq, ldq, TILE, panels, n, TILE_VECS, hd, s + i * lds, lds);
+	for (; i + 2 <= m; i += 2)
+		scores_rows(q + i * ldq, ldq, 2, panels, n, 2, hd, s + i * lds, lds);
+	for (; i < m; i++)
+		scores_rows(q + i * ldq, ldq, 1, panels, n, 4, hd, s + i * lds, lds);
+}
+
+/* m rows of weights and `vecs` vectors of the values, both constants where this is called */
+static inline __attribute__((always_inline)) void
+mix_tile(const float *w, size_t ldw, const size_t m, const float *v, size_t ldv, size_t n,
+	const size_t vecs, vec sum[8][4])
+{
+	vec s[8][4];
+
+	for (size_t i = 0; i < m; i++)
+		for (size_t p = 0; p < vecs; p++)
+			s[i][p] = (vec){ 0 };
+	for (size_t j = 0; j < n; j++)
+		for (size_t p = 0; p < vecs; p++) {
+			vec x = CAT(v + j * ldv + p * L);
+
+			for (size_t i = 0; i < m; i++)
+				s[i][p] += w[i * ldw + j] * x;
+		}
+	for (size_t i = 0; i < m; i++)
+		for (size_t p = 0; p < vecs; p++)
+			sum[i][p] = s[i][p];
+}
+
+static inline __attribute__((always_inline)) void
+mix_rows(const float *w, size_t ldw, const size_t m, const float *v, size_t ldv, size_t n,
+	const size_t vecs, size_t hd, float *out, size_t ldo)
+{
+	vec sum[8][4];
+
+	for (size_t d = 0, took; d < hd; d += took * L) {
+		took = hd - d > (vecs - 1) * L ? vecs : 1;
+		if (took == vecs)
+			mix_tile(w, ldw, m, v + d, ldv, n, vecs, sum);
+		else
+			mix_tile(w, ldw, m, v + d, ldv, n, 1, sum);
+		for (size_t i = 0; i < m; i++)
+			for (size_t p = 0; p < took; p++) {
+				size_t at = d + p * L;
+
+				put(out + i * ldo + at, &sum[i][p], hd - at < L ? hd - at : L);
+			}
+	}
+}
+
+static void
+mix(const float *w, size_t ldw, size_t m, const float *v, size_t ldv, size_t n, size_t hd,
+	float *out, size_t ldo)
+{
+	size_t i = 0;
+
+	for (; i + TILE <= m; i += TILE)
+		mix_rows(w + i * ldw, ldw, TILE, v, ldv, n, TILE_VECS, hd, out + i * ldo, ldo);
+	for (; i + 2 <= m; i += 2)
+		mix_rows(w + i * ldw, ldw, 2, v, ldv, n, 2, hd, out + i * ldo, ldo);
+	for (; i < m; i++)
+		mix_rows(w + i * ldw, ldw, 1, v, ldv, n, 4, hd, out + i * ldo, ldo);
 }
 
 static double
@@ -677,6 +793,8 @@ const struct kernels JOIN(kernels_, KERNEL_LEVEL) = {
 	.softcap = softcap,
 	.softcap_back = softcap_back,
 	.softmax = softmax,
+	.scores = scores,
+	.mix = mix,
 	.logsumexp = logsumexp,
 	.softmax_scaled = softmax_scaled,
 	.rope = rope,

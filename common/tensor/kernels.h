@@ -51,8 +51,15 @@ struct kernels {
 	void (*softcap)(float *x, size_t n, float scale, float cap);
 	/* dx *= the slope by x of cap tanh(x / cap), given what came out, y */
 	void (*softcap_back)(const float *y, float *dx, size_t n, float cap);
-	/* x = exp(x - max) / sum, in place */
-	void (*softmax)(float *x, size_t n);
+	/* x = exp(scale (x - max)) / sum, in place; scale > 0 */
+	void (*softmax)(float *x, size_t n, float scale);
+	/* s[i*lds + j] = q[i*ldq ..] · key j for i < m and the 16 n keys of n panels (hd, 16) */
+	void (*scores)(const float *q, size_t ldq, size_t m, const float *panels, size_t n,
+		size_t hd, float *s, size_t lds);
+	/* out[i*ldo ..] = sum over j < n of w[i*ldw + j] v[j*ldv ..], hd floats each, in v's rows
+	 * padded to a multiple of 16 */
+	void (*mix)(const float *w, size_t ldw, size_t m, const float *v, size_t ldv, size_t n,
+		size_t hd, float *out, size_t ldo);
 	/* log(sum(exp(x))) */
 	double (*logsumexp)(const float *x, size_t n);
 	/* x = (exp(x - lse)) * scale, in place */

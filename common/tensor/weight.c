@@ -176,25 +176,14 @@ struct mul_blocks {
 	struct activations all;
 };
 
-/* The activations of rows [i, ...) among all. */
-static struct activations
-from_row(const struct mul_blocks *a, size_t i)
-{
-	size_t k = a->w->cols;
-
-	return (struct activations){ a->all.q + i * k, a->all.scale + i * (k / 32),
-		a->all.bias + i * (k / 16), a->all.sum + i * (k / 16) };
-}
-
 static void
 round_some(void *arg, size_t job, size_t thread)
 {
 	struct mul_blocks *a = arg;
 	size_t i = job * LAST, n = a->m - i < LAST ? a->m - i : LAST;
-	struct activations to = from_row(a, i);
 
 	(void)thread;
-	a->b->round(a->w->type, a->x + i * a->w->cols, n, a->w->cols, &to);
+	a->b->round(a->w->type, a->x, i, n, a->w->cols, &a->all);
 }
 
 static void
@@ -210,11 +199,10 @@ mul_panel_blocks(void *arg, size_t job, size_t thread)
 		for (size_t j = 0; j < a->m; j += BLOCKS_MOST) {
 			size_t n = to - i < BLOCKS_ROWS ? to - i : BLOCKS_ROWS;
 			size_t m = a->m - j < BLOCKS_MOST ? a->m - j : BLOCKS_MOST;
-			struct activations x = from_row(a, j);
 			bool end = row_at(w, w->rows) - row_at(w, i + n) < BLOCKS_BEHIND;
 
 			a->b->mul(w->type, row_at(w, i), n, end, i + n < to && a->m <= LAST,
-				w->cols, &x, m, a->y + j * w->rows + i, w->rows, room);
+				w->cols, &a->all, j, m, a->y + j * w->rows + i, w->rows, room);
 		}
 }
 
@@ -225,6 +213,7 @@ mul_blocks(struct pool *p, const struct weight *w, const float *x, size_t m, flo
 	struct mul_blocks a = { blocks(), w, x, m, y, p, { 0 } };
 	char *room = pool_scratch(p, pool_size(p), m * (k + k / 32 * 4 + k / 16 * 8));
 
+	a.all.rows = m;
 	a.all.scale = (float *)room;
 	a.all.sum = a.all.scale + m * (k / 32);
 	a.all.bias = (int32_t *)(a.all.sum + m * (k / 16));

@@ -473,11 +473,8 @@ weights_back(const struct attention *a, float *p, float *d, size_t begin, size_t
 	if (a->cap > 0) {
 		kern->softcap(p, own, a->scale, a->cap);
 		memcpy(capped, p, own * sizeof *p);
-	} else {
-		for (size_t j = 0; j < own; j++)
-			p[j] *= a->scale;
 	}
-	kern->softmax(p, own);
+	kern->softmax(p, own, a->cap > 0 ? 1 : a->scale);
 	mean = kern->dot(p, d, own);
 	for (size_t j = 0; j < own; j++)
 		d[j] = p[j] * (d[j] - mean) * a->scale;
