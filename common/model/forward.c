@@ -435,50 +435,68 @@ weigh(const struct attention *a, float *s, size_t n)
 	kernels()->softmax(s, n, a->cap > 0 ? 1 : a->scale);
 }
 
-/* One head of some tokens: out = softmax(q · kᵀ * scale) · v over the positions that each query
- * sees, its own the last. A query's bits do not depend on those beside it: where these see more
- * than it does, its weights are 0. */
+/* The keys and values of one head. */
+struct seen {
+	const float *keys, *values;
+};
+
+/* out = softmax(q · kᵀ * scale) · v over the positions that each of m <= QUERIES queries sees, its
+ * own the last: the first's is `pos`, the next's `step` further on. A query's bits do not depend on
+ * those beside it: where these see more than it does, its weights are 0. */
+static void
+attend_to(const struct forward *f, const struct seen *seen, const float *q, float *out, size_t ld,
+	size_t m, size_t pos, size_t step, float *s)
+{
+	const struct attention *a = &f->attention;
+	size_t hd = f->m->c.head_dim, width = kv_value_width(&f->m->c), lds = f->scores_cap;
+	size_t from = sees_from(a, pos), panel = from / KV_PANEL * KV_PANEL;
+	size_t end = pos + (m - 1) * step + 1;
+
+	kernels()->scores(q, ld, m, seen->keys + panel * hd,
+		(end - panel + KV_PANEL - 1) / KV_PANEL, hd, s, lds);
+	for (size_t r = 0; r < m; r++) {
+		size_t own = pos + r * step, begin = sees_from(a, own);
+		float *row = s + r * lds;
+
+		memset(row + from - panel, 0, (begin - from) * sizeof *row);
+		weigh(a, row + begin - panel, own + 1 - begin);
+		memset(row + own + 1 - panel, 0, (end - own - 1) * sizeof *row);
+	}
+	kernels()->mix(s + from - panel, lds, m, seen->values + from * width, width, end - from, hd,
+		out, ld);
+}
+
+/* The queries of some tokens that share a head's keys and values: as many tokens of one head at a
+ * time, or, where tokens are few, heads of one token. */
 static void
 attend(void *arg, size_t job, size_t thread)
 {
 	struct forward *f = arg;
 	const struct config *c = &f->m->c;
-	const struct attention *a = &f->attention;
 	const struct place *p;
-	size_t h = job % c->n_head, g = h / (c->n_head / c->n_head_kv), hd = c->head_dim;
-	size_t stride = c->n_head * hd, width = kv_value_width(c), lds = f->scores_cap;
-	size_t layer, first, at, to;
+	size_t g = job % c->n_head_kv, group = c->n_head / c->n_head_kv, hd = c->head_dim;
+	size_t stride = c->n_head * hd, layer, first, from, to;
 	const struct kv *kv;
-	const float *keys, *values;
+	struct seen seen;
 	float *s = f->scores[thread];
 
-	if (!tokens_of(f, job / c->n_head, &p, &at, &to))
+	if (!tokens_of(f, job / c->n_head_kv, &p, &from, &to))
 		return;
 	kv = cache_of(f, p, &layer, &first);
-	keys = kv_keys(c, kv, layer, g) + first * hd;
-	values = kv_values(c, kv, layer, g) + first * width;
-	for (size_t m; at < to; at += m) {
-		const float *q = f->a->q + (p->first + at) * stride + h * hd;
-		float *out = f->a->att + (p->first + at) * stride + h * hd;
-		size_t from, panel, end;
+	seen.keys = kv_keys(c, kv, layer, g) + first * hd;
+	seen.values = kv_values(c, kv, layer, g) + first * kv_value_width(c);
+	bool few = to - from < QUERIES;
+	size_t rows = few ? to - from : group, columns = few ? group : to - from;
 
-		m = to - at < QUERIES ? to - at : QUERIES;
-		from = sees_from(a, p->past + at);
-		panel = from / KV_PANEL * KV_PANEL;
-		end = p->past + at + m;
-		kernels()->scores(q, stride, m, keys + panel * hd,
-			(end - panel + KV_PANEL - 1) / KV_PANEL, hd, s, lds);
-		for (size_t r = 0; r < m; r++) {
-			size_t pos = p->past + at + r, begin = sees_from(a, pos);
-			float *row = s + r * lds - panel;
+	for (size_t i = 0; i < rows; i++)
+		for (size_t j = 0; j < columns; j += QUERIES) {
+			size_t m = columns - j < QUERIES ? columns - j : QUERIES;
+			size_t token = from + (few ? i : j), head = g * group + (few ? j : i);
+			size_t at = (p->first + token) * stride + head * hd;
 
-			memset(row + from, 0, (begin - from) * sizeof *row);
-			weigh(a, row + begin, pos + 1 - begin);
-			memset(row + pos + 1, 0, (end - pos - 1) * sizeof *row);
+			attend_to(f, &seen, f->a->q + at, f->a->att + at, few ? hd : stride, m,
+				p->past + token, few ? 0 : 1, s);
 		}
-		kernels()->mix(s + from - panel, lds, m, values + from * width, width, end - from,
-			hd, out, stride);
-	}
 }
 
 static int
@@ -553,7 +571,7 @@ attention_run(struct forward *f, const struct layer *w, const float *x, float *t
 		normalize(f, k, w->k_norm, NULL, f->n * c->n_head_kv, c->head_dim, a->k);
 	}
 	pool_run(f->pool, f->n_places * f->blocks, rope_tokens, f);
-	pool_run(f->pool, f->n_places * f->blocks * c->n_head, attend, f);
+	pool_run(f->pool, f->n_places * f->blocks * c->n_head_kv, attend, f);
 	product(f, &w->o, w->o_bias, a->att, out);
 	if (w->post_attn_norm)
 		normalize(f, out, w->post_attn_norm, NULL, f->n, c->n_embd, f->proj);

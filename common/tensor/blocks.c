@@ -29,7 +29,7 @@ struct strip {
 };
 
 /* Turn `n` blocks of 32 of sixteen rows, `stride` bytes apart. */
-typedef void unpack_fn(const uint8_t *w, size_t stride, size_t n, struct strip *s);
+typedef void unpack_fn(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s);
 
 /* v[i] = 16 words of row i becomes v[j] = word j of every row. */
 static inline void
@@ -69,9 +69,10 @@ turn(lanes v[R])
 }
 
 /* The first `words` words (at most 64) of what every row has at w, turned. Up to 63 bytes behind
- * them are read too. */
+ * them are read too. What lies `ahead` is fetched into the second cache: 16 rows at once are more
+ * streams than the hardware follows by itself. */
 static inline void
-load(const uint8_t *w, size_t stride, size_t words, lanes *v)
+load(const uint8_t *w, size_t stride, size_t ahead, size_t words, lanes *v)
 {
 	for (size_t at = 0; at < words; at += R) {
 		if (words - at == 1) { /* one more word is not worth the turning */
@@ -83,8 +84,12 @@ load(const uint8_t *w, size_t stride, size_t words, lanes *v)
 			}
 			return;
 		}
-		for (size_t i = 0; i < R; i++)
-			memcpy(&v[at + i], w + at * 4 + i * stride, sizeof *v);
+		for (size_t i = 0; i < R; i++) {
+			const uint8_t *p = w + at * 4 + i * stride;
+
+			__builtin_prefetch(p + ahead, 0, 2);
+			memcpy(&v[at + i], p, sizeof *v);
+		}
 		turn(v + at);
 	}
 }
@@ -143,12 +148,12 @@ fifth(lanes bits, int j)
 }
 
 static void
-unpack_q8_0(const uint8_t *w, size_t stride, size_t n, struct strip *s)
+unpack_q8_0(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)
 {
 	for (size_t b = 0; b < n; b += 2, w += 68) { /* a pair is 17 words */
 		lanes v[32], *q = s->q + b * 8;
 
-		load(w, stride, 17, v);
+		load(w, stride, ahead, 17, v);
 		s->d[b] = half(v[0]);
 		s->d[b + 1] = half(v[8] >> 16);
 		for (int j = 0; j < 8; j++) {
@@ -159,12 +164,12 @@ unpack_q8_0(const uint8_t *w, size_t stride, size_t n, struct strip *s)
 }
 
 static void
-unpack_q4_0(const uint8_t *w, size_t stride, size_t n, struct strip *s)
+unpack_q4_0(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)
 {
 	for (size_t b = 0; b < n; b += 2, w += 36) { /* a pair is 9 words */
 		lanes v[R], *q = s->q + b * 8;
 
-		load(w, stride, 9, v);
+		load(w, stride, ahead, 9, v);
 		s->d[b] = half(v[0]);
 		s->d[b + 1] = half(v[4] >> 16);
 		for (int j = 0; j < 4; j++) {
@@ -179,12 +184,12 @@ unpack_q4_0(const uint8_t *w, size_t stride, size_t n, struct strip *s)
 }
 
 static void
-unpack_q4_1(const uint8_t *w, size_t stride, size_t n, struct strip *s)
+unpack_q4_1(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)
 {
 	for (size_t b = 0; b < n; b += 2, w += 40) { /* a pair is 10 words */
 		lanes v[R];
 
-		load(w, stride, 10, v);
+		load(w, stride, ahead, 10, v);
 		for (size_t i = 0; i < 2; i++) {
 			lanes *x = v + 5 * i, *q = s->q + (b + i) * 8;
 
@@ -199,12 +204,12 @@ unpack_q4_1(const uint8_t *w, size_t stride, size_t n, struct strip *s)
 }
 
 static void
-unpack_q5_0(const uint8_t *w, size_t stride, size_t n, struct strip *s)
+unpack_q5_0(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)
 {
 	for (size_t b = 0; b < n; b += 2, w += 44) { /* a pair is 11 words */
 		lanes v[R], *q = s->q + b * 8, bits;
 
-		load(w, stride, 11, v);
+		load(w, stride, ahead, 11, v);
 		s->d[b] = half(v[0]);
 		s->d[b + 1] = half(v[5] >> 16);
 		bits = shifted(v[0], v[1]);
@@ -220,12 +225,12 @@ unpack_q5_0(const uint8_t *w, size_t stride, size_t n, struct strip *s)
 }
 
 static void
-unpack_q5_1(const uint8_t *w, size_t stride, size_t n, struct strip *s)
+unpack_q5_1(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)
 {
 	for (size_t b = 0; b < n; b += 2, w += 48) { /* a pair is 12 words */
 		lanes v[R];
 
-		load(w, stride, 12, v);
+		load(w, stride, ahead, 12, v);
 		for (size_t i = 0; i < 2; i++) {
 			lanes *x = v + 6 * i, *q = s->q + (b + i) * 8;
 
@@ -247,13 +252,13 @@ pair(lanes v, int shift)
 }
 
 static void
-unpack_q2_k(const uint8_t *w, size_t stride, size_t n, struct strip *s)
+unpack_q2_k(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)
 {
 	lanes v[32];
 	flanes d, dmin;
 
 	(void)n;
-	load(w, stride, 21, v);
+	load(w, stride, ahead, 21, v);
 	d = half(v[20]);
 	dmin = -half(v[20] >> 16);
 	for (int i = 0; i < 16; i++) {
@@ -266,13 +271,13 @@ unpack_q2_k(const uint8_t *w, size_t stride, size_t n, struct strip *s)
 }
 
 static void
-unpack_q3_k(const uint8_t *w, size_t stride, size_t n, struct strip *s)
+unpack_q3_k(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)
 {
 	lanes v[32], a[4];
 	flanes d;
 
 	(void)n;
-	load(w, stride, 28, v);
+	load(w, stride, ahead, 28, v);
 	d = half(v[27]);
 	for (int i = 0; i < 4; i++)
 		a[i] = (i < 2 ? low(v[24 + i % 2]) : high(v[24 + i % 2])) | pair(v[26], 2 * i) << 4;
@@ -300,12 +305,12 @@ super_scales(const lanes *v, struct strip *s)
 }
 
 static void
-unpack_q4_k(const uint8_t *w, size_t stride, size_t n, struct strip *s)
+unpack_q4_k(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)
 {
 	lanes v[48];
 
 	(void)n;
-	load(w, stride, 36, v);
+	load(w, stride, ahead, 36, v);
 	super_scales(v, s);
 	for (int i = 0; i < 4; i++)
 		for (int j = 0; j < 8; j++) {
@@ -315,12 +320,12 @@ unpack_q4_k(const uint8_t *w, size_t stride, size_t n, struct strip *s)
 }
 
 static void
-unpack_q5_k(const uint8_t *w, size_t stride, size_t n, struct strip *s)
+unpack_q5_k(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)
 {
 	lanes v[48];
 
 	(void)n;
-	load(w, stride, 44, v);
+	load(w, stride, ahead, 44, v);
 	super_scales(v, s);
 	for (int i = 0; i < 4; i++)
 		for (int j = 0; j < 8; j++) {
@@ -332,13 +337,13 @@ unpack_q5_k(const uint8_t *w, size_t stride, size_t n, struct strip *s)
 }
 
 static void
-unpack_q6_k(const uint8_t *w, size_t stride, size_t n, struct strip *s)
+unpack_q6_k(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)
 {
 	lanes v[64];
 	flanes d;
 
 	(void)n;
-	load(w, stride, 53, v);
+	load(w, stride, ahead, 53, v);
 	d = half(v[52]);
 	for (int i = 0; i < 16; i++)
 		s->d[i] = d * small_signed(v[48 + i / 4], i % 4);
@@ -363,21 +368,21 @@ looked_up(lanes v)
 }
 
 static void
-unpack_iq4_nl(const uint8_t *w, size_t stride, size_t n, struct strip *s)
+unpack_iq4_nl(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)
 {
-	unpack_q4_0(w, stride, n, s);
+	unpack_q4_0(w, stride, ahead, n, s);
 	for (size_t i = 0; i < n * 8; i++)
 		s->q[i] = looked_up(s->q[i]);
 }
 
 static void
-unpack_iq4_xs(const uint8_t *w, size_t stride, size_t n, struct strip *s)
+unpack_iq4_xs(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)
 {
 	lanes v[48];
 	flanes d;
 
 	(void)n;
-	load(w, stride, 34, v);
+	load(w, stride, ahead, 34, v);
 	d = half(v[0]);
 	for (int i = 0; i < SUPER; i++) {
 		lanes scale = (v[1] >> 4 * i & 15) | (v[0] >> (16 + 2 * i) & 3) << 4;
@@ -490,15 +495,6 @@ multiply(const struct strip *s, size_t n, const struct activations *x, size_t fr
 		tiles(s, n, x, from, m, at, sub, minima, y);
 }
 
-/* Fetch `bytes` at p into the second cache: 16 rows at once are more streams than the hardware
- * follows by itself. */
-static inline void
-fetch(const uint8_t *p, size_t bytes)
-{
-	for (size_t i = 0; i < bytes; i += 64)
-		__builtin_prefetch(p + i, 0, 2);
-}
-
 static void
 mul(uint32_t type, const void *data, size_t rows, bool end, bool ahead, size_t k,
 	const struct activations *x, size_t from, size_t m, float *y, size_t ldy, float *room)
@@ -515,14 +511,13 @@ mul(uint32_t type, const void *data, size_t rows, bool end, bool ahead, size_t k
 		size_t first = at / STRIP * type_row_bytes(type, STRIP);
 		const uint8_t *w = (const uint8_t *)data + first;
 
-		if (ahead)
-			fetch((const uint8_t *)data + R * stride + first * R, bytes * R);
 		if (end || rows < R) {
 			for (size_t i = 0; i < R; i++)
 				memcpy(copy[i], w + (i < rows ? i : rows - 1) * stride, bytes);
 			w = copy[0];
 		}
-		f->unpack(w, w == copy[0] ? sizeof copy[0] : stride, n / 32, &s);
+		f->unpack(w, w == copy[0] ? sizeof copy[0] : stride, ahead ? R * stride : 0, n / 32,
+			&s);
 		if (f->sub == 16 && f->minima)
 			multiply(&s, n / 32, x, from, m, at / 32, 16, true, room);
 		else if (f->sub == 16)

@@ -551,6 +551,24 @@ enum { TILE = 8, TILE_VECS = 2 };
 enum { TILE = 4, TILE_VECS = 1 };
 #endif
 
+/* Call f with the constants `rest`, what is left over by the tiles, and `vecs`. */
+#define REST(n, v, f, ...) \
+	case n: { \
+		enum { rest = n, vecs = v }; \
+		f(__VA_ARGS__); \
+		break; \
+	}
+#define EACH_REST(n, ...) \
+	switch (n) { \
+		REST(1, 4, __VA_ARGS__) \
+		REST(2, 4, __VA_ARGS__) \
+		REST(3, 2, __VA_ARGS__) \
+		REST(4, 2, __VA_ARGS__) \
+		REST(5, 2, __VA_ARGS__) \
+		REST(6, 2, __VA_ARGS__) \
+		REST(7, 2, __VA_ARGS__) \
+	}
+
 /* m queries and `vecs` panels, both constants where this is called */
 static inline __attribute__((always_inline)) void
 scores_tile(const float *q, size_t ldq, const size_t m, const float *panels, const size_t vecs,
@@ -593,10 +611,7 @@ scores(const float *q, size_t ldq, size_t m, const float *panels, size_t n, size
 
 	for (; i + TILE <= m; i += TILE)
 		scores_rows(q + i * ldq, ldq, TILE, panels, n, TILE_VECS, hd, s + i * lds, lds);
-	for (; i + 2 <= m; i += 2)
-		scores_rows(q + i * ldq, ldq, 2, panels, n, 2, hd, s + i * lds, lds);
-	for (; i < m; i++)
-		scores_rows(q + i * ldq, ldq, 1, panels, n, 4, hd, s + i * lds, lds);
+	EACH_REST(m - i, scores_rows, q + i * ldq, ldq, rest, panels, n, vecs, hd, s + i * lds, lds)
 }
 
 /* m rows of weights and `vecs` vectors of the values, both constants where this is called */
@@ -650,10 +665,7 @@ mix(const float *w, size_t ldw, size_t m, const float *v, size_t ldv, size_t n, 
 
 	for (; i + TILE <= m; i += TILE)
 		mix_rows(w + i * ldw, ldw, TILE, v, ldv, n, TILE_VECS, hd, out + i * ldo, ldo);
-	for (; i + 2 <= m; i += 2)
-		mix_rows(w + i * ldw, ldw, 2, v, ldv, n, 2, hd, out + i * ldo, ldo);
-	for (; i < m; i++)
-		mix_rows(w + i * ldw, ldw, 1, v, ldv, n, 4, hd, out + i * ldo, ldo);
+	EACH_REST(m - i, mix_rows, w + i * ldw, ldw, rest, v, ldv, n, vecs, hd, out + i * ldo, ldo)
 }
 
 static double
