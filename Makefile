@@ -163,7 +163,7 @@ demo:
 	@TIMEFORMAT='%1R seconds'; time $(O)/bin/sr-debias -m data/models/sr.gguf --diff -v data/demo.txt
 	@echo 'Now try: $(O)/bin/sr-debias < YOUR.txt'
 
-bench: all
+bench: all $(O)/tests/peak
 	@tests/bench.sh $(O)
 
 data-check: $(O)/tests/data_check

@@ -5,7 +5,8 @@
 set -eu -o pipefail
 
 cd "$(dirname "$0")/.."
-export PATH="${1:?BUILD folder}/bin:$PATH" LC_ALL=C.UTF-8
+build=${1:?BUILD folder}
+export PATH="$build/bin:$PATH" LC_ALL=C.UTF-8
 export SR_MODEL=${SR_MODEL-data/models/sr.gguf}
 [ -r "$SR_MODEL" ] || { echo "bench: no model at $SR_MODEL" >&2; exit 1; }
 work=$(mktemp -d)
@@ -116,5 +117,49 @@ if [ -r ../shared/data/bench/stereoset.csv ]; then
 	in=../shared/data/bench/stereoset.csv
 	row 'sr-score-bias stereoset: 6,318 sentences' "$(seconds 1 sr-score-bias stereoset -i csv)" s at-most 30
 fi
+
+# Shapes of published models, with random weights: a prompt of 512 tokens and 128 tokens behind it. Beside each figure
+# the limit, from what the machine reads and multiplies at most (in bf16, or in bytes where weights are quantized), and
+# where `make peers` has fetched it, llama.cpp's figure on the same file. npm's build of it is slower than one made
+# from source, by factors measured on another machine; bars are times its figure times the factor.
+while read -r what value; do
+	declare "peak_$what=$value"
+done < <("$build/tests/peak")
+echo "# peak of this machine: ${peak_memory:-0} GB/s; GFLOP/s ${peak_f32:-0} in f32, ${peak_bf16:-0} in bf16; GOP/s" \
+	"${peak_int8:-0} in bytes"
+printf 'model\ttest\ttokens/s\tlimit\tllama.cpp\tfactor\ttimes that\tbar\tverdict\n'
+
+# shape SHAPE TYPE GENERATED PEAK PROMPT-FACTOR PROMPT-BAR GENERATION-FACTOR GENERATION-BAR
+shape()
+{
+	local model=$work/$1-$2.gguf theirs='- -'
+
+	sr-model init --like "$1" --type "$2" -o "$model"
+	[ ! -d "$build/peers" ] || theirs=$(node tests/peers/llama_bench.mjs "$build/peers" "$model" 512 "$3" 3)
+	sr-model bench -g "$3" "$model" | awk -F '\t' -v OFS='\t' -v name="$1 $2" -v peak="$4" -v memory="$peak_memory" \
+		-v theirs="$theirs" -v factors="$5 $7" -v bars="$6 $8" '
+		NR > 1 {
+			i = NR - 1
+			split(theirs, peer, " "); split(factors, factor, " "); split(bars, bar, " ")
+			limit = $2 == "prompt" ? peak / $6 : memory * 1000 / $5
+			times = peer[i] > 0 ? $4 / (peer[i] * factor[i]) : "-"
+			verdict = times == "-" ? "" : times >= bar[i] ? "ok" : "MISSED"
+			missed += verdict == "MISSED"
+			printf "%s\t%s\t%.1f\t%.0f\t%s\t%s\t%s\t%s\t%s\n", name, $2, $4, limit, peer[i], factor[i],
+				times == "-" ? times : sprintf("%.2f", times), bar[i], verdict
+		}
+		END { exit missed > 0 }' || missed=1
+	rm "$model"
+}
+
+bf16=${peak_bf16:-${peak_f32:-0}} int8=${peak_int8:-${peak_f32:-0}}
+shape smollm2-135m F32 128 "$bf16" 1.25 4 1.5 1
+shape smollm2-135m F16 128 "$bf16" 1.25 4 1.5 1.3
+shape smollm2-135m BF16 128 "$bf16" 1.25 4 1.5 1.3
+shape smollm2-135m Q8_0 128 "$int8" 1.6 2 2.2 1.3
+shape smollm2-135m Q4_0 128 "$int8" 1.6 2 2.2 1.3
+shape tinyllama-1.1b Q8_0 32 "$int8" 1.6 2 1 1
+shape tinyllama-1.1b Q4_0 32 "$int8" 1.6 2 1 1
+shape tinyllama-1.1b Q4_K 32 "$int8" 1.6 2 1 1.5
 
 exit $missed

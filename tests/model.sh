@@ -192,3 +192,16 @@ for greedy in "$models"/*/greedy.jsonl; do
 	proved=$((proved + 1))
 done
 [ $proved -gt 0 ] || fail "no model was compared"
+
+# bench: what a token reads and computes follows from the shape alone
+sr-model init --arch llama --dim 64 --layers 2 --heads 4 --kv-heads 2 --ff 96 --vocab "$TMP/vocab.gguf" -o "$TMP/timed"
+sr-model bench -p 24 -g 8 -r 1 -t 1 "$TMP/timed" > "$TMP/out"
+[ "$(cut -f 2-3 "$TMP/out" | tr '\t\n' '  ')" = 'test tokens prompt 24 generation 8 ' ]
+vocab=$(sr-model info --json "$TMP/timed" | jq .vocabulary)
+awk -F '\t' -v vocab="$vocab" '
+	function near(a, b) { return a > 0.999 * b && a < 1.001 * b }
+	BEGIN { layer = 64 * 64 * 2 + 64 * 32 * 2 + 64 * 96 * 3 }
+	NR == 2 { good += $4 > 0 && near($5, 2 * layer * 4 / 24 / 1e6) && near($6, 2 * (2 * layer + 2 * 2 * 64 * 12) / 1e9) }
+	NR == 3 { good += near($5, (2 * layer + vocab * 64 + 2 * 2 * 32 * 28) * 4 / 1e6) }
+	END { exit good != 2 }' "$TMP/out" || { cat "$TMP/out"; fail 'other figures'; }
+refused 2 'bench takes model files' sr-model bench

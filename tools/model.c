@@ -51,9 +51,9 @@ static const struct {
 	const char *name;
 	verb_fn *run;
 } verbs[] = {
-	{ "convert", verb_convert }, { "diff", verb_diff }, { "info", verb_info },
-	{ "init", verb_init }, { "merge", verb_merge }, { "quantize", verb_quantize },
-	{ "set", verb_set },
+	{ "bench", verb_bench }, { "convert", verb_convert }, { "diff", verb_diff },
+	{ "info", verb_info }, { "init", verb_init }, { "merge", verb_merge },
+	{ "quantize", verb_quantize }, { "set", verb_set },
 };
 
 int
@@ -62,14 +62,15 @@ main(int argc, char **argv)
 	static const struct opt opts[] = { OPT_END };
 	static const struct tool tool = {
 		"sr-model", "VERB [OPTIONS] ...",
-		"Make, show and change model files (GGUF). sr-model VERB --help tells more.\n\n"
+		"Make, show, change and time model files (GGUF). sr-model VERB --help tells more.\n\n"
 		"  info      what a file holds\n"
 		"  diff      what sets two models apart\n"
 		"  init      a model with random weights, to train or to test with\n"
 		"  convert   a folder or file of another form into GGUF, and back; adapters, too\n"
 		"  quantize  another number format: Q8_0, Q4_K_M, ...\n"
 		"  merge     adapters into their model\n"
-		"  set       change metadata",
+		"  set       change metadata\n"
+		"  bench     how fast a model runs here",
 		"sr-model init --vocab vocab.gguf -o base.gguf\n"
 		"sr-model info base.gguf\n"
 		"sr-model quantize base.gguf -o base-q8.gguf",

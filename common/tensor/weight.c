@@ -52,9 +52,9 @@ weight_row(const struct weight *w, size_t i, float *out)
 	lora_row(w->lora, i, w->cols, out);
 }
 
-/* Rows of x that a bf16 job takes; the last block is padded to a multiple of LAST, so that few
+/* Rows of x that a bf16 product takes; what is left over by LAST is padded to it, so that few
  * products have to be compiled. */
-enum { BLOCK = 64, LAST = 32 };
+enum { BLOCK = 256, LAST = 32 };
 
 /* Rows of x up to which halves are multiplied as they are read, not expanded first. */
 enum { FEW = 3 };
@@ -76,7 +76,7 @@ scratch_of(const struct mul *a, size_t thread)
 	size_t step = panel(a->w->rows);
 
 	return pool_scratch(a->pool, thread,
-		(step * a->w->cols * 3 / 2 + BLOCK * a->w->rows) * sizeof(float));
+		(step * a->w->cols * 3 / 2 + LAST * a->w->rows) * sizeof(float));
 }
 
 static void
@@ -95,15 +95,17 @@ static void
 mul_block_bf16(const struct mul *a, size_t j, size_t m, const uint16_t *rows, size_t i, size_t n,
 	float *padded)
 {
-	size_t k = a->w->cols, whole = (m + LAST - 1) / LAST * LAST;
-	float *y = a->y + j * a->w->rows + i;
-	/* the padded result lies as y does: oneDNN has other kernels for other strides */
-	bool apart = whole > m;
+	size_t k = a->w->cols, ldy = a->w->rows, rest = m % LAST;
+	const uint16_t *x = a->half + j * k;
+	float *y = a->y + j * ldy + i;
 
-	gemm_bf16(false, true, whole, n, k, a->half + j * k, k, rows, k, 0, apart ? padded : y,
-		a->w->rows);
-	for (size_t r = 0; apart && r < m; r++)
-		memcpy(y + r * a->w->rows, padded + r * a->w->rows, n * sizeof *y);
+	gemm_bf16(false, true, m - rest, n, k, x, k, rows, k, 0, y, ldy);
+	if (rest == 0)
+		return;
+	/* the padded result lies as y does: oneDNN has other kernels for other strides */
+	gemm_bf16(false, true, LAST, n, k, x + (m - rest) * k, k, rows, k, 0, padded, ldy);
+	for (size_t r = 0; r < rest; r++)
+		memcpy(y + (m - rest + r) * ldy, padded + r * ldy, n * sizeof *y);
 }
 
 static void

@@ -9,7 +9,8 @@
 /* The name of the verb is gone from argv, so that its operands begin at argv[0] after tool_init. */
 typedef void verb_fn(int argc, char **argv);
 
-verb_fn verb_convert, verb_diff, verb_info, verb_init, verb_merge, verb_quantize, verb_set;
+verb_fn verb_bench, verb_convert, verb_diff, verb_info, verb_init, verb_merge, verb_quantize,
+	verb_set;
 
 /* Open a model, or say why not and exit. */
 struct gguf *open_file(const char *path);
