@@ -348,14 +348,28 @@ bias_loop(const struct rows_job *j, size_t from, size_t to)
 		kernels()->axpy(j->width, 1, j->w, j->out + i * j->width);
 }
 
-/* y = x · wᵀ + b */
+/* One product of several: y = x · wᵀ + b */
+struct product {
+	const struct weight *w;
+	const float *b;
+	float *y;
+};
+
 static void
-product(struct forward *f, const struct weight *w, const float *b, const float *x, float *y)
+products(struct forward *f, const float *x, const struct product *all, size_t n)
 {
-	(f->steps ? weight_mul_rows : weight_mul)(f->pool, w, x, f->n, y);
-	if (b)
-		run_rows(f, bias_loop, (struct rows_job){ .w = b, .out = y, .n = f->n,
-			.width = w->rows });
+	const struct weight *w[3];
+	float *y[3];
+
+	for (size_t i = 0; i < n; i++) {
+		w[i] = all[i].w;
+		y[i] = all[i].y;
+	}
+	weight_mul_all(f->pool, w, y, n, x, f->n, f->steps);
+	for (size_t i = 0; i < n; i++)
+		if (all[i].b)
+			run_rows(f, bias_loop, (struct rows_job){ .w = all[i].b, .out = y[i],
+				.n = f->n, .width = w[i]->rows });
 }
 
 static void
@@ -563,16 +577,15 @@ attention_run(struct forward *f, const struct layer *w, const float *x, float *t
 	float *out = a->att_out ? a->att_out : f->proj;
 
 	normalize(f, x, w->attn_norm, w->attn_norm_bias, f->n, c->n_embd, f->norm);
-	product(f, &w->q, w->q_bias, f->norm, q);
-	product(f, &w->k, w->k_bias, f->norm, k);
-	product(f, &w->v, w->v_bias, f->norm, a->v);
+	products(f, f->norm, (struct product[]){ { &w->q, w->q_bias, q }, { &w->k, w->k_bias, k },
+		{ &w->v, w->v_bias, a->v } }, 3);
 	if (w->q_norm) {
 		normalize(f, q, w->q_norm, NULL, f->n * c->n_head, c->head_dim, a->q);
 		normalize(f, k, w->k_norm, NULL, f->n * c->n_head_kv, c->head_dim, a->k);
 	}
 	pool_run(f->pool, f->n_places * f->blocks, rope_tokens, f);
 	pool_run(f->pool, f->n_places * f->blocks * c->n_head_kv, attend, f);
-	product(f, &w->o, w->o_bias, a->att, out);
+	products(f, a->att, &(struct product){ &w->o, w->o_bias, out }, 1);
 	if (w->post_attn_norm)
 		normalize(f, out, w->post_attn_norm, NULL, f->n, c->n_embd, f->proj);
 	add(f, x, f->proj, to);
@@ -587,12 +600,11 @@ ffn_run(struct forward *f, const struct layer *w, const float *from, const float
 	float *out = a->ffn_out ? a->ffn_out : f->proj;
 
 	normalize(f, from, w->ffn_norm, w->ffn_norm_bias, f->n, c->n_embd, f->norm);
-	if (a->gate)
-		product(f, &w->gate, w->gate_bias, f->norm, a->gate);
-	product(f, &w->up, w->up_bias, f->norm, a->up);
+	products(f, f->norm, (struct product[]){ { &w->up, w->up_bias, a->up },
+		{ &w->gate, w->gate_bias, a->gate } }, a->gate ? 2 : 1);
 	run_rows(f, activate_loop, (struct rows_job){ .x = a->gate, .y = a->up, .out = f->act,
 		.n = f->n, .width = c->n_ff, .act = c->arch->act });
-	product(f, &w->down, w->down_bias, f->act, out);
+	products(f, f->act, &(struct product){ &w->down, w->down_bias, out }, 1);
 	if (w->post_ffn_norm)
 		normalize(f, out, w->post_ffn_norm, NULL, f->n, c->n_embd, f->proj);
 	add(f, x, f->proj, to);

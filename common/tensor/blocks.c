@@ -3,6 +3,7 @@
 #ifdef __AVX512VNNI__
 
 #include <immintrin.h>
+#include <math.h>
 #include <string.h>
 
 #include "tensor/types.h"
@@ -541,19 +542,21 @@ round_block(const float *x, int8_t *q, float *scale, int sums[2])
 {
 	__m512 a = _mm512_loadu_ps(x), b = _mm512_loadu_ps(x + 16);
 	float most = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(a), _mm512_abs_ps(b)));
-	/* NaN when anything is not finite: the maximum may leave a NaN out */
-	float none = _mm512_reduce_add_ps((a + b) * 0);
+	/* not a number, or infinite: the maximum may leave a NaN out */
+	bool finite = !(_mm512_fpclass_ps_mask(a, 0x99) | _mm512_fpclass_ps_mask(b, 0x99));
 	/* 0 also where the quotient would be infinite */
-	__m512 by = _mm512_set1_ps(most > 0x1p-119f ? 127 / most : 0);
-	__mmask16 numbers = none == 0 ? 0xffff : 0; /* else 0 times a scale that is NaN */
-	__m512i low = _mm512_maskz_cvtps_epi32(numbers, a * by);
-	__m512i high = _mm512_maskz_cvtps_epi32(numbers, b * by);
+	__m512 by = _mm512_set1_ps(finite && most > 0x1p-119f ? 127 / most : 0);
+	__mmask16 numbers = finite ? 0xffff : 0; /* else 0 times a scale that is NaN */
+	__m128i low = _mm512_cvtsepi32_epi8(_mm512_maskz_cvtps_epi32(numbers, a * by));
+	__m128i high = _mm512_cvtsepi32_epi8(_mm512_maskz_cvtps_epi32(numbers, b * by));
+	__m128i l = _mm_sad_epu8(_mm_xor_si128(low, _mm_set1_epi8(-128)), _mm_setzero_si128());
+	__m128i h = _mm_sad_epu8(_mm_xor_si128(high, _mm_set1_epi8(-128)), _mm_setzero_si128());
 
-	*scale = most / 127 + none;
-	_mm_storeu_si128((__m128i *)q, _mm512_cvtsepi32_epi8(low));
-	_mm_storeu_si128((__m128i *)(q + 16), _mm512_cvtsepi32_epi8(high));
-	sums[0] = _mm512_reduce_add_epi32(low);
-	sums[1] = _mm512_reduce_add_epi32(high);
+	*scale = finite ? most / 127 : NAN;
+	_mm_storeu_si128((__m128i *)q, low);
+	_mm_storeu_si128((__m128i *)(q + 16), high);
+	sums[0] = _mm_cvtsi128_si32(l) + _mm_extract_epi16(l, 4) - 16 * 128;
+	sums[1] = _mm_cvtsi128_si32(h) + _mm_extract_epi16(h, 4) - 16 * 128;
 }
 
 static void

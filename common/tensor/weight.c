@@ -17,6 +17,13 @@ panel(size_t rows)
 	return rows <= 512 ? 64 : 128;
 }
 
+/* The same where a product is short: smaller jobs, so that threads end together. */
+static size_t
+short_panel(size_t rows)
+{
+	return rows <= 256 ? 32 : rows <= 1024 ? 64 : 128;
+}
+
 static const char *
 row_at(const struct weight *w, size_t i)
 {
@@ -146,7 +153,7 @@ mul_rows(void *arg, size_t job, size_t thread)
 {
 	struct mul *a = arg;
 	const struct weight *w = a->w;
-	size_t step = panel(w->rows), from = job * step;
+	size_t step = short_panel(w->rows), from = job * step;
 	size_t to = from + step < w->rows ? from + step : w->rows;
 	size_t k = w->cols, most = a->m > FEW ? 4 : step;
 	float *scratch = scratch_of(a, thread);
@@ -167,13 +174,13 @@ mul_rows(void *arg, size_t job, size_t thread)
 	}
 }
 
-/* Products in integers. */
+/* Products in integers: of several weights of one type with the same activations. */
 struct mul_blocks {
 	const struct block_kernels *b;
-	const struct weight *w;
+	const struct weight *const *w;
+	float *const *y;
 	const float *x;
 	size_t m;
-	float *y;
 	struct pool *pool;
 	struct activations all;
 };
@@ -185,18 +192,30 @@ round_some(void *arg, size_t job, size_t thread)
 	size_t i = job * LAST, n = a->m - i < LAST ? a->m - i : LAST;
 
 	(void)thread;
-	a->b->round(a->w->type, a->x, i, n, a->w->cols, &a->all);
+	a->b->round((*a->w)->type, a->x, i, n, (*a->w)->cols, &a->all);
+}
+
+static size_t
+short_panels(const struct weight *w)
+{
+	return (w->rows + short_panel(w->rows) - 1) / short_panel(w->rows);
 }
 
 static void
 mul_panel_blocks(void *arg, size_t job, size_t thread)
 {
 	struct mul_blocks *a = arg;
-	const struct weight *w = a->w;
-	size_t step = panel(w->rows), from = job * step;
-	size_t to = from + step < w->rows ? from + step : w->rows;
-	float *room = pool_scratch(a->pool, thread, BLOCKS_MOST * BLOCKS_ROWS * sizeof *room);
+	const struct weight *w;
+	size_t of = 0, step, from, to;
+	float *y, *room = pool_scratch(a->pool, thread, BLOCKS_MOST * BLOCKS_ROWS * sizeof *room);
 
+	for (; job >= short_panels(a->w[of]); of++)
+		job -= short_panels(a->w[of]);
+	w = a->w[of];
+	y = a->y[of];
+	step = short_panel(w->rows);
+	from = job * step;
+	to = from + step < w->rows ? from + step : w->rows;
 	for (size_t i = from; i < to; i += BLOCKS_ROWS)
 		for (size_t j = 0; j < a->m; j += BLOCKS_MOST) {
 			size_t n = to - i < BLOCKS_ROWS ? to - i : BLOCKS_ROWS;
@@ -204,15 +223,16 @@ mul_panel_blocks(void *arg, size_t job, size_t thread)
 			bool end = row_at(w, w->rows) - row_at(w, i + n) < BLOCKS_BEHIND;
 
 			a->b->mul(w->type, row_at(w, i), n, end, i + n < to && a->m <= LAST,
-				w->cols, &a->all, j, m, a->y + j * w->rows + i, w->rows, room);
+				w->cols, &a->all, j, m, y + j * w->rows + i, w->rows, room);
 		}
 }
 
 static void
-mul_blocks(struct pool *p, const struct weight *w, const float *x, size_t m, float *y)
+mul_blocks(struct pool *p, const struct weight *const *w, float *const *y, size_t n, const float *x,
+	size_t m)
 {
-	size_t k = w->cols, step = panel(w->rows);
-	struct mul_blocks a = { blocks(), w, x, m, y, p, { 0 } };
+	size_t k = (*w)->cols, jobs = 0;
+	struct mul_blocks a = { blocks(), w, y, x, m, p, { 0 } };
 	char *room = pool_scratch(p, pool_size(p), m * (k + k / 32 * 4 + k / 16 * 8));
 
 	a.all.rows = m;
@@ -221,7 +241,9 @@ mul_blocks(struct pool *p, const struct weight *w, const float *x, size_t m, flo
 	a.all.bias = (int32_t *)(a.all.sum + m * (k / 16));
 	a.all.q = (int8_t *)(a.all.bias + m * (k / 16));
 	pool_run(p, (m + LAST - 1) / LAST, round_some, &a);
-	pool_run(p, (w->rows + step - 1) / step, mul_panel_blocks, &a);
+	for (size_t i = 0; i < n; i++)
+		jobs += short_panels(w[i]);
+	pool_run(p, jobs, mul_panel_blocks, &a);
 }
 
 /* SR_PRODUCTS=f32 asks for exact products: weights expanded, activations as they are. */
@@ -254,10 +276,6 @@ mul_many(struct pool *p, const struct weight *w, const float *x, size_t m, float
 
 	if (m == 0)
 		return;
-	if (use_blocks(w) && !gemm_bf16_amx()) {
-		mul_blocks(p, w, x, m, y);
-		return;
-	}
 	if (!use_bf16(w)) {
 		pool_run(p, a.panels, mul_panel, &a);
 		return;
@@ -273,27 +291,39 @@ mul_many(struct pool *p, const struct weight *w, const float *x, size_t m, float
 static void
 mul_few(struct pool *p, const struct weight *w, const float *x, size_t m, float *y)
 {
-	size_t step = panel(w->rows);
-	struct mul a = { w, x, NULL, m, (w->rows + step - 1) / step, 1, y, p };
+	struct mul a = { w, x, NULL, m, 0, 1, y, p };
 
-	if (use_blocks(w) && m > 0)
-		mul_blocks(p, w, x, m, y);
-	else
-		pool_run(p, a.panels, mul_rows, &a);
+	pool_run(p, short_panels(w), mul_rows, &a);
+}
+
+void
+weight_mul_all(struct pool *p, const struct weight *const *w, float *const *y, size_t n,
+	const float *x, size_t m, bool steps)
+{
+	for (size_t i = 0, same; i < n && m > 0; i += same) {
+		same = 1;
+		if (use_blocks(w[i]) && (steps || !gemm_bf16_amx())) {
+			while (i + same < n && w[i + same]->type == w[i]->type)
+				same++;
+			mul_blocks(p, w + i, y + i, same, x, m);
+		} else {
+			(steps ? mul_few : mul_many)(p, w[i], x, m, y[i]);
+		}
+	}
+	for (size_t i = 0; i < n; i++)
+		lora_mul(p, w[i]->lora, w[i]->rows, w[i]->cols, x, m, y[i], steps);
 }
 
 void
 weight_mul(struct pool *p, const struct weight *w, const float *x, size_t m, float *y)
 {
-	mul_many(p, w, x, m, y);
-	lora_mul(p, w->lora, w->rows, w->cols, x, m, y, false);
+	weight_mul_all(p, &w, &y, 1, x, m, false);
 }
 
 void
 weight_mul_rows(struct pool *p, const struct weight *w, const float *x, size_t m, float *y)
 {
-	mul_few(p, w, x, m, y);
-	lora_mul(p, w->lora, w->rows, w->cols, x, m, y, true);
+	weight_mul_all(p, &w, &y, 1, x, m, true);
 }
 
 /* Numbers of a panel that weight_back expands, rows of it that a job expands and rows of dx that a

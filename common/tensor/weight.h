@@ -11,6 +11,7 @@
 #ifndef TENSOR_WEIGHT_H
 #define TENSOR_WEIGHT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,6 +44,10 @@ struct weight {
 /* y (M,N) = x (M,K) · wᵀ; the pool must not be NULL (its scratch is used). */
 void weight_mul(struct pool *p, const struct weight *w, const float *x, size_t m, float *y);
 void weight_mul_rows(struct pool *p, const struct weight *w, const float *x, size_t m, float *y);
+/* y[i] = x · w[i]ᵀ for n weights with as many columns: weight_mul_rows with `steps`, else weight_mul.
+ * The same bits sooner: x is rounded once, and threads share the work of all. */
+void weight_mul_all(struct pool *p, const struct weight *const *w, float *const *y, size_t n,
+	const float *x, size_t m, bool steps);
 /* dx (M,K) = beta dx + dy (M,N) · w for a weight that is not trained, without its adapters; beta is
  * 0 or 1. Stored formats are expanded by panels of some MB. With `half_dy`, dy in bf16, products
  * are in bf16: rows up to the next multiple of 32 are then read, and those of dx are scratch. */
