@@ -435,11 +435,20 @@ dot4(ilanes acc, lanes u, const int8_t *x)
 	return (ilanes)a;
 }
 
-/* y (columns, 16) += activations · strip: n blocks of 32 from block `at` on. All but the pointers,
- * `row` and `at` are constants where this is called. */
+/* Sums (columns, 16) under way: where those of the strips before are, or NULL for zeros, and where
+ * they go; with their strides. */
+struct sums {
+	const float *from;
+	size_t ld_from;
+	float *to;
+	size_t ld_to;
+};
+
+/* y += activations · strip: n blocks of 32 from block `at` on. All but y, the pointers, `row` and
+ * `at` are constants where this is called. */
 static inline __attribute__((always_inline)) void
 tile(const struct strip *s, const size_t n, const struct activations *x, size_t row, size_t at,
-	const size_t columns, const size_t sub, const bool minima, float *y)
+	const size_t columns, const size_t sub, const bool minima, const struct sums *y, size_t to)
 {
 	size_t block = at * x->rows + row * n;
 	const int8_t *q = x->q + block * 32;
@@ -448,7 +457,8 @@ tile(const struct strip *s, const size_t n, const struct activations *x, size_t 
 	flanes f[COLUMNS];
 
 	for (size_t c = 0; c < columns; c++)
-		f[c] = *(const flanes *)(y + c * R);
+		f[c] = y->from ? *(const flanes *)(y->from + (to + c) * y->ld_from)
+			       : (flanes){ 0 };
 	for (size_t b = 0; b < n * 32 / sub; b++) {
 		ilanes a[COLUMNS];
 
@@ -466,29 +476,29 @@ tile(const struct strip *s, const size_t n, const struct activations *x, size_t 
 		}
 	}
 	for (size_t c = 0; c < columns; c++)
-		*(flanes *)(y + c * R) = f[c];
+		*(flanes *)(y->to + (to + c) * y->ld_to) = f[c];
 }
 
 static inline __attribute__((always_inline)) void
 tiles(const struct strip *s, const size_t n, const struct activations *x, size_t from, size_t m,
-	size_t at, const size_t sub, const bool minima, float *y)
+	size_t at, const size_t sub, const bool minima, const struct sums *y)
 {
 	size_t i = 0;
 
 	for (; i + COLUMNS <= m; i += COLUMNS)
-		tile(s, n, x, from + i, at, COLUMNS, sub, minima, y + i * R);
+		tile(s, n, x, from + i, at, COLUMNS, sub, minima, y, i);
 	for (; i + 4 <= m; i += 4)
-		tile(s, n, x, from + i, at, 4, sub, minima, y + i * R);
+		tile(s, n, x, from + i, at, 4, sub, minima, y, i);
 	for (; i + 2 <= m; i += 2)
-		tile(s, n, x, from + i, at, 2, sub, minima, y + i * R);
+		tile(s, n, x, from + i, at, 2, sub, minima, y, i);
 	for (; i < m; i++)
-		tile(s, n, x, from + i, at, 1, sub, minima, y + i * R);
+		tile(s, n, x, from + i, at, 1, sub, minima, y, i);
 }
 
 /* A strip with activations. Whole strips, which are nearly all, have code of their own. */
 static inline __attribute__((always_inline)) void
 multiply(const struct strip *s, size_t n, const struct activations *x, size_t from, size_t m,
-	size_t at, const size_t sub, const bool minima, float *y)
+	size_t at, const size_t sub, const bool minima, const struct sums *y)
 {
 	if (n == SUPER)
 		tiles(s, SUPER, x, from, m, at, sub, minima, y);
@@ -506,11 +516,12 @@ mul(uint32_t type, const void *data, size_t rows, bool end, bool ahead, size_t k
 	uint8_t copy[R][STRIP / 32 * 34 + 80];
 	struct strip s;
 
-	memset(room, 0, m * R * sizeof *room);
 	for (size_t at = 0; at < k; at += STRIP) {
 		size_t n = k - at < STRIP ? k - at : STRIP, bytes = type_row_bytes(type, n);
 		size_t first = at / STRIP * type_row_bytes(type, STRIP);
 		const uint8_t *w = (const uint8_t *)data + first;
+		bool last = at + n == k && rows == R;
+		struct sums to = { at > 0 ? room : NULL, R, last ? y : room, last ? ldy : R };
 
 		if (end || rows < R) {
 			for (size_t i = 0; i < R; i++)
@@ -520,20 +531,16 @@ mul(uint32_t type, const void *data, size_t rows, bool end, bool ahead, size_t k
 		f->unpack(w, w == copy[0] ? sizeof copy[0] : stride, ahead ? R * stride : 0, n / 32,
 			&s);
 		if (f->sub == 16 && f->minima)
-			multiply(&s, n / 32, x, from, m, at / 32, 16, true, room);
+			multiply(&s, n / 32, x, from, m, at / 32, 16, true, &to);
 		else if (f->sub == 16)
-			multiply(&s, n / 32, x, from, m, at / 32, 16, false, room);
+			multiply(&s, n / 32, x, from, m, at / 32, 16, false, &to);
 		else if (f->minima)
-			multiply(&s, n / 32, x, from, m, at / 32, 32, true, room);
+			multiply(&s, n / 32, x, from, m, at / 32, 32, true, &to);
 		else
-			multiply(&s, n / 32, x, from, m, at / 32, 32, false, room);
+			multiply(&s, n / 32, x, from, m, at / 32, 32, false, &to);
 	}
-	if (rows == R)
-		for (size_t i = 0; i < m; i++)
-			*(flanes *)(y + i * ldy) = *(const flanes *)(room + i * R);
-	else
-		for (size_t i = 0; i < m; i++)
-			memcpy(y + i * ldy, room + i * R, rows * sizeof *y);
+	for (size_t i = 0; i < m && rows < R; i++)
+		memcpy(y + i * ldy, room + i * R, rows * sizeof *y);
 }
 
 /* 32 values; sums are of the 16 values of each half. */
