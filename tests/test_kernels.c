@@ -82,6 +82,9 @@ sums(struct room *r)
 	ck_assert_double_le(fabs(r->k->sum_squares(r->a, r->n) - squares), tolerance * squares);
 	r->k->axpy(r->n, 0.7f, r->a, r->b);
 	like(r, "axpy", r->b, r->want, r->n, tolerance);
+	r->k->add(r->n, r->a, r->c, r->d);
+	for (size_t i = 0; i < r->n; i++)
+		ck_assert_float_eq(r->d[i], r->a[i] + r->c[i]);
 }
 
 static void

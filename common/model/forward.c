@@ -329,8 +329,9 @@ normalize(struct forward *f, const float *x, const float *w, const float *b, siz
 static void
 add_loop(const struct rows_job *j, size_t from, size_t to)
 {
-	for (size_t i = from * j->width; i < to * j->width; i++)
-		j->out[i] = j->x[i] + j->y[i];
+	size_t at = from * j->width;
+
+	kernels()->add((to - from) * j->width, j->x + at, j->y + at, j->out + at);
 }
 
 /* out = x + y, both (n, C) */
@@ -567,9 +568,29 @@ place_chunks(struct forward *f, struct chunk *chunks, size_t n, struct err *e)
 	return kv_grow(&one, &f->own, own, e);
 }
 
-/* to = x + attention(norm(x)) · oᵀ */
+/* From here on the pass is about its outputs alone: what nothing else needs is not computed. */
 static void
-attention_run(struct forward *f, const struct layer *w, const float *x, float *to)
+keep_outputs(struct forward *f)
+{
+	const struct config *c = &f->m->c;
+	size_t heads = c->n_head * c->head_dim, n = 0;
+
+	for (size_t i = 0; i < f->n_places; i++) {
+		const struct place *p = &f->places[i];
+		size_t at = p->first + p->c->n - p->c->n_out;
+
+		memmove(f->a->x + n * c->n_embd, f->a->x + at * c->n_embd,
+			p->c->n_out * c->n_embd * sizeof *f->a->x);
+		memmove(f->a->att + n * heads, f->a->att + at * heads,
+			p->c->n_out * heads * sizeof *f->a->att);
+		n += p->c->n_out;
+	}
+	f->n = n;
+}
+
+/* to = x + attention(norm(x)) · oᵀ; `last`: for the outputs only. */
+static void
+attention_run(struct forward *f, const struct layer *w, const float *x, float *to, bool last)
 {
 	const struct config *c = &f->m->c;
 	struct acts *a = f->a;
@@ -585,6 +606,8 @@ attention_run(struct forward *f, const struct layer *w, const float *x, float *t
 	}
 	pool_run(f->pool, f->n_places * f->blocks, rope_tokens, f);
 	pool_run(f->pool, f->n_places * f->blocks * c->n_head_kv, attend, f);
+	if (last)
+		keep_outputs(f);
 	products(f, a->att, &(struct product){ &w->o, w->o_bias, out }, 1);
 	if (w->post_attn_norm)
 		normalize(f, out, w->post_attn_norm, NULL, f->n, c->n_embd, f->proj);
@@ -642,7 +665,6 @@ run(struct forward *f, struct chunk *chunks, size_t n_chunks, struct tape *t, bo
 {
 	const struct model *m = f->m;
 	size_t tokens, positions, width = m->c.n_embd, n_out = 0;
-	float *last;
 
 	if (check_chunks(f, chunks, n_chunks, &tokens, &positions, e) < 0 ||
 		reserve(f, tokens, positions, t == NULL, e) < 0 ||
@@ -661,16 +683,17 @@ run(struct forward *f, struct chunk *chunks, size_t n_chunks, struct tape *t, bo
 
 		f->a = t ? &t->layers[f->layer] : f->scratch.layers;
 		f->attention = config_attention(&m->c, f->layer);
-		attention_run(f, w, f->a->x, f->a->mid);
+		attention_run(f, w, f->a->x, f->a->mid, !t && f->layer + 1 == m->c.n_layer);
 		ffn_run(f, w, m->c.parallel ? f->a->x : f->a->mid, f->a->mid,
 			t ? t->layers[f->layer + 1].x : f->a->x);
 	}
-	last = t ? t->layers[m->c.n_layer].x : f->scratch.layers->x;
 	for (size_t i = 0; i < f->n_places; i++) {
 		const struct place *p = &f->places[i];
+		size_t at = p->first + p->c->n - p->c->n_out;
+		const float *last = t ? t->layers[m->c.n_layer].x + at * width
+				      : f->scratch.layers->x + n_out * width;
 
-		normalize(f, last + (p->first + p->c->n - p->c->n_out) * width, m->norm,
-			m->norm_bias, p->c->n_out, width, out + n_out * width);
+		normalize(f, last, m->norm, m->norm_bias, p->c->n_out, width, out + n_out * width);
 		n_out += p->c->n_out;
 	}
 	/* Who trains knows better what to do about it. */

@@ -95,6 +95,17 @@ axpy(size_t n, float a, const float *x, float *y)
 		y[i] += a * x[i];
 }
 
+static void
+add(size_t n, const float *x, const float *y, float *out)
+{
+	size_t i = 0;
+
+	for (; i + L <= n; i += L)
+		AT(out + i) = CAT(x + i) + CAT(y + i);
+	for (; i < n; i++)
+		out[i] = x[i] + y[i];
+}
+
 /* 16 stored values as f32 */
 static inline vec
 take_f32(const void *p)
@@ -515,8 +526,10 @@ maximum(const float *x, size_t n)
 			m = (vec)(((ivec)v & g) | ((ivec)m & ~g));
 		}
 		memcpy(s, &m, sizeof s);
-		for (int j = 0; j < L; j++)
-			top = s[j] > top ? s[j] : top;
+		for (int w = L / 2; w > 0; w /= 2)
+			for (int j = 0; j < w; j++)
+				s[j] = s[j + w] > s[j] ? s[j + w] : s[j];
+		top = s[0] > top ? s[0] : top;
 	}
 	for (; i < n; i++)
 		top = x[i] > top ? x[i] : top;
@@ -791,6 +804,7 @@ const struct kernels JOIN(kernels_, KERNEL_LEVEL) = {
 	.name = TEXT(KERNEL_LEVEL),
 	.dot = dot,
 	.axpy = axpy,
+	.add = add,
 	.dot_rows = dot_rows,
 	.dot_rows_f16 = dot_rows_f16,
 	.dot_rows_bf16 = dot_rows_bf16,

@@ -24,6 +24,8 @@ struct kernels {
 	float (*dot)(const float *a, const float *b, size_t n);
 	/* y += a x */
 	void (*axpy)(size_t n, float a, const float *x, float *y);
+	/* out = x + y */
+	void (*add)(size_t n, const float *x, const float *y, float *out);
 	/* y[j*ldy + i] = w[i*k ..] · x[j*ldx ..] for i < rows, j < m: the weights' rows in f32 */
 	void (*dot_rows)(const float *w, size_t rows, const float *x, size_t ldx, size_t m,
 		size_t k, float *y, size_t ldy);
