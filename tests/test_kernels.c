@@ -312,7 +312,8 @@ attention(struct room *r)
 	enum { M = 11, PANELS = 5, KEYS = PANELS * 16 };
 	size_t hd = r->n < 90 ? r->n : 90, wide = (hd + 15) / 16 * 16, ldq = hd + 3;
 	float *q = mem_alloc(M * ldq, sizeof *q), *keys = mem_alloc(KEYS * hd, sizeof *keys);
-	float *values = mem_alloc(KEYS * wide, sizeof *values), *out = mem_alloc(M * ldq, sizeof *out);
+	float *values = mem_alloc(KEYS * wide, sizeof *values);
+	float *out = mem_alloc(M * ldq, sizeof *out);
 	float s[M * KEYS], alone[KEYS];
 
 	random_floats(q, M * ldq, 1, hd);
@@ -341,7 +342,8 @@ attention(struct room *r)
 				real want = 0, sizes = 0;
 
 				for (size_t j = 0; j < seen; j++) {
-					real p = (real)s[row * KEYS + j] * (real)values[j * wide + d];
+					real p = (real)s[row * KEYS + j] *
+						(real)values[j * wide + d];
 
 					want += p;
 					sizes += fabs(p);

@@ -171,11 +171,12 @@ dot_rows_of(vec (*take)(const void *), size_t size, const char *w, size_t rows, 
 			vec s[4] = { { 0 } };
 
 			for (size_t e = 0; e < whole; e += L) {
+				size_t next = 4 * row + e * size;
 				vec v = CAT(xj + e);
 
 				if (j == 0 && i + 8 <= rows && e * size % 64 == 0)
 					for (int r = 0; r < 4; r++)
-						__builtin_prefetch(at[r] + 4 * row + e * size, 0, 2);
+						__builtin_prefetch(at[r] + next, 0, 2);
 				for (int r = 0; r < 4; r++)
 					s[r] += take(at[r] + e * size) * v;
 			}

@@ -44,8 +44,8 @@ struct weight {
 /* y (M,N) = x (M,K) · wᵀ; the pool must not be NULL (its scratch is used). */
 void weight_mul(struct pool *p, const struct weight *w, const float *x, size_t m, float *y);
 void weight_mul_rows(struct pool *p, const struct weight *w, const float *x, size_t m, float *y);
-/* y[i] = x · w[i]ᵀ for n weights with as many columns: weight_mul_rows with `steps`, else weight_mul.
- * The same bits sooner: x is rounded once, and threads share the work of all. */
+/* y[i] = x · w[i]ᵀ for n weights with as many columns: weight_mul_rows with `steps`, else
+ * weight_mul. The same bits sooner: x is rounded once, and threads share the work of all. */
 void weight_mul_all(struct pool *p, const struct weight *const *w, float *const *y, size_t n,
 	const float *x, size_t m, bool steps);
 /* dx (M,K) = beta dx + dy (M,N) · w for a weight that is not trained, without its adapters; beta is

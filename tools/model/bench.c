@@ -73,7 +73,7 @@ static void
 run(struct bench *b, size_t from, size_t n, bool steps)
 {
 	struct chunk c = { &b->kv, b->ids + from, n, 1 };
-	struct err e;
+	struct err e = { 0 };
 
 	if ((steps ? forward_steps : forward_run)(b->f, &c, 1, b->hidden, &e) < 0)
 		tool_die(&e);
