@@ -390,7 +390,7 @@ cap_loop(const struct rows_job *j, size_t from, size_t to)
 	kernels()->softcap(j->out + from * j->width, (to - from) * j->width, 1, j->number);
 }
 
-/* Where a chunk's keys and values are, which layer there, and the position of its own first one. */
+/* Where a chunk's keys and values are, which layer there, and its own first one's position. */
 static struct kv *
 cache_of(struct forward *f, const struct place *p, size_t *layer, size_t *first)
 {
@@ -456,8 +456,8 @@ struct seen {
 };
 
 /* out = softmax(q · kᵀ * scale) · v over the positions that each of m <= QUERIES queries sees,
- * its own the last: the first's is `pos`, the next's `step` further on. A query's bits do not depend on
- * those beside it: where these see more than it does, its weights are 0. */
+ * its own the last: the first's is `pos`, the next's `step` further on. A query's bits do not
+ * depend on those beside it: where these see more than it does, its weights are 0. */
 static void
 attend_to(const struct forward *f, const struct seen *seen, const float *q, float *out, size_t ld,
 	size_t m, size_t pos, size_t step, float *s)
