@@ -51,14 +51,14 @@ endif
 TOOLS := $(patsubst tools/%.c,%,$(wildcard tools/*.c))
 BINS := $(TOOLS:%=$(O)/bin/sr-%)
 COMMON := $(wildcard common/*/*.c)
-# The kernels are one plain source, compiled once per CPU level and chosen at run time; blocks.c is
-# written for one level, and empty elsewhere.
-KERNELS := common/tensor/kernels.c
-LEVELS_x86_64 := avx2 avx512
+# The kernels are two plain sources, compiled once per CPU level and chosen at run time; without a
+# level blocks.c is empty.
+LEVELS_x86_64 := kernels.avx2 kernels.avx512 blocks.avx2 blocks.avx512vnni
 LEVEL_FLAGS_avx2 := -mavx2 -mfma -mf16c
 LEVEL_FLAGS_avx512 := -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512
+LEVEL_FLAGS_avx512vnni := $(LEVEL_FLAGS_avx512) -mavx512vnni
 LEVELS := $(LEVELS_$(shell uname -m))
-COMMON_OBJS := $(patsubst %.c,$(O)/obj/%.o,$(COMMON)) $(LEVELS:%=$(O)/obj/common/tensor/kernels.%.o)
+COMMON_OBJS := $(patsubst %.c,$(O)/obj/%.o,$(COMMON)) $(LEVELS:%=$(O)/obj/common/tensor/%.o)
 LIB := $(O)/libsr.a
 # Every tests/test_NAME.c is a test; the other programs there serve tests or data-check.
 TESTS := $(patsubst tests/%.c,$(O)/tests/%,$(filter-out tests/naive.c,$(wildcard tests/*.c)))
@@ -112,15 +112,15 @@ $(O)/obj/%.o: %.c $(O)/flags
 	$(call say,CC,$<)
 	$(COMPILE)
 
-$(O)/obj/common/tensor/kernels.o: OPT := -O3 -g -ffp-contract=fast -Wno-psabi
-$(O)/obj/common/tensor/kernels.%.o: OPT := -O3 -g -ffp-contract=fast -Wno-psabi
-$(O)/obj/common/tensor/kernels.%.o: $(KERNELS) $(O)/flags
-	$(call say,CC,"$< ($*)")
-	$(COMPILE) $(LEVEL_FLAGS_$*) -DKERNEL_LEVEL=$*
+$(O)/obj/common/tensor/kernels.%o: OPT := -O3 -g -ffp-contract=fast -Wno-psabi
+$(O)/obj/common/tensor/blocks.%o: OPT := -O3 -g -ffp-contract=fast -Wno-psabi
 
-ifneq ($(LEVELS),)
-$(O)/obj/common/tensor/blocks.o: OPT := -O3 -g -ffp-contract=fast -Wno-psabi $(LEVEL_FLAGS_avx512) -mavx512vnni
-endif
+define level_rule
+$(O)/obj/common/tensor/$(1).o: common/tensor/$(basename $(1)).c $(O)/flags
+	$$(call say,CC,"$$< ($(2))")
+	$$(COMPILE) $$(LEVEL_FLAGS_$(2)) -DKERNEL_LEVEL=$(2)
+endef
+$(foreach l,$(LEVELS),$(eval $(call level_rule,$(l),$(patsubst .%,%,$(suffix $(l))))))
 
 $(LIB): $(COMMON_OBJS)
 	$(call say,AR,$@)

@@ -3,6 +3,7 @@
 # comes out), turned into GGUF and back without loss, refused with a word about why.
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
+export SR_PRODUCTS=f32 # the weights, not what products round
 
 fail()
 {

@@ -5,6 +5,7 @@
 # Every file that is compared is a job for llama.cpp; all jobs are run at once in the middle, our side before, the
 # comparisons behind.
 set -eu -o pipefail
+export SR_PRODUCTS=f32 # of the same weights; what products round is tests/test_blocks.c's
 peers=${SR_PEERS:-$BUILD/peers}
 command -v node > /dev/null || { echo 'skipped: node is not here'; exit 77; }
 [ -d "$peers/node_modules/node-llama-cpp" ] || { echo 'skipped: llama.cpp is not here (make peers)'; exit 77; }

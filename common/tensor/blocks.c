@@ -1,8 +1,8 @@
+/* Compiled once per level: what depends on the width of registers stands in lanes_LEVEL.h. */
 #include "tensor/blocks.h"
 
-#ifdef __AVX512VNNI__
+#if defined __AVX2__
 
-#include <immintrin.h>
 #include <math.h>
 #include <string.h>
 
@@ -11,95 +11,47 @@
 enum {
 	R = BLOCKS_ROWS,
 	STRIP = 256,    /* values of a row that are turned at a time */
-	COLUMNS = 8,    /* rows of activations multiplied at a time: as many as registers hold */
 	SUPER = 8,      /* blocks of 32 in a strip, and in a K-quant's super-block */
 };
 
-/* A lane per row of weights. A `lanes` holds four neighbouring values of each, a byte each. */
-typedef uint32_t lanes __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int32_t ilanes __attribute__((vector_size(64), aligned(4), may_alias));
-typedef float flanes __attribute__((vector_size(64), aligned(4), may_alias));
+#if defined __AVX512VNNI__
+#include "tensor/lanes_avx512vnni.h"
+#else
+#include "tensor/lanes_avx2.h"
+#endif
 
-#define MIX(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+enum { GROUPS = R / LANES };
 
-/* Sixteen rows of at most STRIP values: value = d * (q - offset) + m, where d and m belong to 32
- * values or, in some formats, to 16. */
-struct strip {
-	lanes q[STRIP / 4];
-	flanes d[STRIP / 16], m[STRIP / 16];
-};
-
-/* Turn `n` blocks of 32 of sixteen rows, `stride` bytes apart. */
+/* Turn `n` blocks of 32 of LANES rows, `stride` bytes apart. */
 typedef void unpack_fn(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s);
 
-/* v[i] = 16 words of row i becomes v[j] = word j of every row. */
-static inline void
-turn(lanes v[R])
-{
-	lanes t[R], u[R];
-
-	for (int i = 0; i < R; i += 2) {
-		t[i] = MIX(v[i], v[i + 1], 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13,
-			29);
-		t[i + 1] = MIX(v[i], v[i + 1], 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30,
-			15, 31);
-	}
-	for (int i = 0; i < R; i += 4)
-		for (int j = 0; j < 2; j++) {
-			u[i + 2 * j] = MIX(t[i + j], t[i + j + 2], 0, 1, 16, 17, 4, 5, 20, 21, 8, 9,
-				24, 25, 12, 13, 28, 29);
-			u[i + 2 * j + 1] = MIX(t[i + j], t[i + j + 2], 2, 3, 18, 19, 6, 7, 22, 23,
-				10, 11, 26, 27, 14, 15, 30, 31);
-		}
-	/* u[4 g + c] holds words c, c + 4, c + 8, c + 12 of rows 4 g to 4 g + 3 */
-	for (int c = 0; c < 4; c++) {
-		lanes a = MIX(u[c], u[4 + c], 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22,
-			23);
-		lanes b = MIX(u[c], u[4 + c], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29,
-			30, 31);
-		lanes x = MIX(u[8 + c], u[12 + c], 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21,
-			22, 23);
-		lanes y = MIX(u[8 + c], u[12 + c], 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28,
-			29, 30, 31);
-
-		v[c] = MIX(a, x, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
-		v[4 + c] = MIX(a, x, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
-		v[8 + c] = MIX(b, y, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27);
-		v[12 + c] = MIX(b, y, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
-	}
-}
-
 /* The first `words` words (at most 64) of what every row has at w, turned. Up to 63 bytes behind
- * them are read too. What lies `ahead` is fetched into the second cache: 16 rows at once are more
- * streams than the hardware follows by itself. */
-static inline void
-load(const uint8_t *w, size_t stride, size_t ahead, size_t words, lanes *v)
+ * them are read too. What lies `ahead` is fetched into the second cache: as many rows at once are
+ * more streams than the hardware follows by itself. */
+static inline __attribute__((always_inline)) void
+load(const uint8_t *w, size_t stride, size_t ahead, const size_t words, lanes *v)
 {
-	for (size_t at = 0; at < words; at += R) {
-		if (words - at == 1) { /* one more word is not worth the turning */
-			for (size_t i = 0; i < R; i++) {
-				uint32_t word;
+	for (size_t at = 0; at < words; at += LANES) {
+		lanes row[LANES];
 
-				memcpy(&word, w + at * 4 + i * stride, sizeof word);
-				v[at][i] = word;
-			}
+		if (words - at == 1) { /* one more word is not worth the turning */
+			uint32_t words_of[LANES];
+
+			for (size_t i = 0; i < LANES; i++)
+				memcpy(&words_of[i], w + at * 4 + i * stride, sizeof *words_of);
+			memcpy(&v[at], words_of, sizeof *v);
 			return;
 		}
-		for (size_t i = 0; i < R; i++) {
+#pragma GCC unroll 16
+		for (size_t i = 0; i < LANES; i++) {
 			const uint8_t *p = w + at * 4 + i * stride;
 
-			__builtin_prefetch(p + ahead, 0, 2);
-			memcpy(&v[at + i], p, sizeof *v);
+			if (at % 16 == 0)
+				__builtin_prefetch(p + ahead, 0, 2);
+			row[i] = *(const unaligned *)p;
 		}
-		turn(v + at);
+		turn(row, v + at);
 	}
-}
-
-/* f16 in the lower halves of the lanes */
-static inline flanes
-half(lanes h)
-{
-	return (flanes)_mm512_cvtph_ps(_mm512_cvtepi32_epi16((__m512i)h));
 }
 
 /* Byte i of every lane, as a number. */
@@ -337,17 +289,24 @@ unpack_q5_k(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct stri
 		}
 }
 
+/* The scales of Q6_K, bytes, and what they are multiplied by. */
+static inline void
+q6_k_scales(const lanes v[5], struct strip *s)
+{
+	flanes d = half(v[4]);
+
+	for (int i = 0; i < 16; i++)
+		s->d[i] = d * small_signed(v[i / 4], i % 4);
+}
+
 static void
 unpack_q6_k(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)
 {
 	lanes v[64];
-	flanes d;
 
 	(void)n;
 	load(w, stride, ahead, 53, v);
-	d = half(v[52]);
-	for (int i = 0; i < 16; i++)
-		s->d[i] = d * small_signed(v[48 + i / 4], i % 4);
+	q6_k_scales(v + 48, s);
 	for (int i = 0; i < 8; i++) /* halves of 128, in them four times 32 */
 		for (int j = 0; j < 8; j++) {
 			lanes x = v[i / 4 * 16 + i % 2 * 8 + j];
@@ -358,22 +317,15 @@ unpack_q6_k(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct stri
 }
 
 /* IQ4's sixteen values for nibbles, with 128 added */
-static inline lanes
-looked_up(lanes v)
-{
-	static const int8_t values[16] = { -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38,
-		53, 69, 89, 113 };
-	__m512i table = _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)values));
-
-	return unsign((lanes)_mm512_shuffle_epi8(table, (__m512i)v));
-}
+static const uint8_t iq4_values[16] = { 1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197,
+	217, 241 };
 
 static void
 unpack_iq4_nl(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)
 {
 	unpack_q4_0(w, stride, ahead, n, s);
 	for (size_t i = 0; i < n * 8; i++)
-		s->q[i] = looked_up(s->q[i]);
+		s->q[i] = look_up(iq4_values, s->q[i]);
 }
 
 static void
@@ -390,50 +342,70 @@ unpack_iq4_xs(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct st
 
 		s->d[i] = d * (small(scale, 0) - 32.0f);
 		for (int j = 0; j < 4; j++) {
-			s->q[i * 8 + j] = looked_up(low(v[2 + i * 4 + j]));
-			s->q[i * 8 + 4 + j] = looked_up(high(v[2 + i * 4 + j]));
+			s->q[i * 8 + j] = look_up(iq4_values, low(v[2 + i * 4 + j]));
+			s->q[i * 8 + 4 + j] = look_up(iq4_values, high(v[2 + i * 4 + j]));
 		}
 	}
 }
 
-static const struct format {
-	unpack_fn *unpack;
-	int offset;  /* added to make the values unsigned */
-	int sub;     /* values that share a scale: 16 or 32 */
-	bool minima;
-} formats[] = {
-	[TYPE_Q4_0] = { unpack_q4_0, 8, 32, false },
-	[TYPE_Q4_1] = { unpack_q4_1, 0, 32, true },
-	[TYPE_Q5_0] = { unpack_q5_0, 16, 32, false },
-	[TYPE_Q5_1] = { unpack_q5_1, 0, 32, true },
-	[TYPE_Q8_0] = { unpack_q8_0, 128, 32, false },
-	[TYPE_Q2_K] = { unpack_q2_k, 0, 16, true },
-	[TYPE_Q3_K] = { unpack_q3_k, 4, 16, false },
-	[TYPE_Q4_K] = { unpack_q4_k, 0, 32, true },
-	[TYPE_Q5_K] = { unpack_q5_k, 0, 32, true },
-	[TYPE_Q6_K] = { unpack_q6_k, 32, 16, false },
-	[TYPE_IQ4_NL] = { unpack_iq4_nl, 128, 32, false },
-	[TYPE_IQ4_XS] = { unpack_iq4_xs, 128, 32, false },
-};
+#ifdef WIDE
 
-static bool
-take(uint32_t type)
+/* Formats of 8 bits, whose products do not fit into the sums of bytes. */
+#define WIDENED(format, offset) \
+	static void \
+	unpack_wide_##format(const uint8_t *w, size_t stride, size_t ahead, size_t n, \
+		struct strip *s) \
+	{ \
+		unpack_##format(w, stride, ahead, n, s); \
+		widen(s, n, offset); \
+	}
+WIDENED(q8_0, 128)
+WIDENED(iq4_nl, 128)
+WIDENED(iq4_xs, 128)
+
+static void
+unpack_f32(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)
 {
-	return type < sizeof formats / sizeof *formats && formats[type].unpack;
+	for (size_t b = 0; b < n; b++, w += 128) {
+		lanes v[32];
+
+		load(w, stride, ahead, 32, v);
+		s->d[b] = round_lanes((const flanes *)v, s->wide + b * 16);
+	}
 }
 
-/* acc += the four products of each lane's unsigned bytes with the signed bytes at x. The intrinsic
- * would load and spread them by an instruction of their own. */
-static inline ilanes
-dot4(ilanes acc, lanes u, const int8_t *x)
+static void
+unpack_f16(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)
 {
-	__m512i a = (__m512i)acc;
+	for (size_t b = 0; b < n; b++, w += 64) {
+		lanes v[16];
+		flanes x[32];
 
-	__asm__("vpdpbusd %2%{1to16%}, %1, %0"
-		: "+v"(a)
-		: "v"((__m512i)u), "m"(*(const int32_t *)x));
-	return (ilanes)a;
+		load(w, stride, ahead, 16, v);
+		for (int j = 0; j < 16; j++) {
+			x[2 * j] = half(v[j]);
+			x[2 * j + 1] = half(v[j] >> 16);
+		}
+		s->d[b] = round_lanes(x, s->wide + b * 16);
+	}
 }
+
+static void
+unpack_bf16(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)
+{
+	for (size_t b = 0; b < n; b++, w += 64) {
+		lanes v[16], x[32];
+
+		load(w, stride, ahead, 16, v);
+		for (int j = 0; j < 16; j++) {
+			x[2 * j] = v[j] << 16;
+			x[2 * j + 1] = v[j] & 0xffff0000;
+		}
+		s->d[b] = round_lanes((const flanes *)x, s->wide + b * 16);
+	}
+}
+
+#endif
 
 /* Sums (columns, 16) under way: where those of the strips before are, or NULL for zeros, and where
  * they go; with their strides. */
@@ -444,66 +416,275 @@ struct sums {
 	size_t ld_to;
 };
 
+/* What a product has to know of a format; constants where it is inlined. */
+struct kind {
+	size_t sub;  /* values that share a scale: 16 or 32 */
+	bool offset, minima;
+	size_t fit;  /* products of four that a 16-bit sum holds; 0: values are multiplied in 16 bits */
+};
+
 /* y += activations · strip: n blocks of 32 from block `at` on. All but y, the pointers, `row` and
  * `at` are constants where this is called. */
 static inline __attribute__((always_inline)) void
 tile(const struct strip *s, const size_t n, const struct activations *x, size_t row, size_t at,
-	const size_t columns, const size_t sub, const bool minima, const struct sums *y, size_t to)
+	const size_t columns, const struct kind k, const struct sums *y, size_t to)
 {
-	size_t block = at * x->rows + row * n;
-	const int8_t *q = x->q + block * 32;
+	size_t block = at * x->rows + row * n, size = k.fit || !WIDE_FIT ? 1 : 2;
+	const int8_t *q = (const int8_t *)x->q + block * 32 * size;
 	const float *scale = x->scale + block, *sum = x->sum + block * 2;
 	const int32_t *bias = x->bias + block * 2;
-	flanes f[COLUMNS];
+	flanes f[COLUMNS][GROUPS];
 
 	for (size_t c = 0; c < columns; c++)
-		f[c] = y->from ? *(const flanes *)(y->from + (to + c) * y->ld_from)
-			       : (flanes){ 0 };
-	for (size_t b = 0; b < n * 32 / sub; b++) {
-		ilanes a[COLUMNS];
+		for (size_t g = 0; g < GROUPS; g++)
+			f[c][g] = y->from ? *(const flanes *)(y->from + (to + c) * y->ld_from +
+				g * LANES) : (flanes){ 0 };
+	for (size_t b = 0; b < n * 32 / k.sub; b++) {
+		ilanes a[COLUMNS][GROUPS];
 
 		for (size_t c = 0; c < columns; c++)
-			a[c] = (ilanes){ 0 } + bias[c * n * 2 + b * sub / 16];
-		for (size_t j = 0; j < sub / 4; j++)
-			for (size_t c = 0; c < columns; c++)
-				a[c] = dot4(a[c], s->q[b * (sub / 4) + j],
-					q + c * n * 32 + b * sub + j * 4);
-		for (size_t c = 0; c < columns; c++) {
-			f[c] += __builtin_convertvector(a[c], flanes) * s->d[b] *
-				scale[c * n + b * sub / 32];
-			if (minima)
-				f[c] += s->m[b] * sum[c * n * 2 + b * sub / 16];
-		}
+			for (size_t g = 0; g < GROUPS; g++)
+				a[c][g] = (ilanes){ 0 } +
+					(k.offset ? bias[c * n * 2 + b * k.sub / 16] : 0);
+		dots(a, s, b * k.sub, k.sub, q + b * k.sub * size, n * 32 * size, columns, k.fit);
+		for (size_t c = 0; c < columns; c++)
+			for (size_t g = 0; g < GROUPS; g++) {
+				f[c][g] += __builtin_convertvector(a[c][g], flanes) *
+					(s[g].d[b] * scale[c * n + b * k.sub / 32]);
+				if (k.minima)
+					f[c][g] += s[g].m[b] * sum[c * n * 2 + b * k.sub / 16];
+			}
 	}
 	for (size_t c = 0; c < columns; c++)
-		*(flanes *)(y->to + (to + c) * y->ld_to) = f[c];
+		for (size_t g = 0; g < GROUPS; g++)
+			*(flanes *)(y->to + (to + c) * y->ld_to + g * LANES) = f[c][g];
 }
 
 static inline __attribute__((always_inline)) void
 tiles(const struct strip *s, const size_t n, const struct activations *x, size_t from, size_t m,
-	size_t at, const size_t sub, const bool minima, const struct sums *y)
+	size_t at, const struct kind k, const struct sums *y)
 {
 	size_t i = 0;
 
 	for (; i + COLUMNS <= m; i += COLUMNS)
-		tile(s, n, x, from + i, at, COLUMNS, sub, minima, y, i);
+		tile(s, n, x, from + i, at, COLUMNS, k, y, i);
 	for (; i + 4 <= m; i += 4)
-		tile(s, n, x, from + i, at, 4, sub, minima, y, i);
+		tile(s, n, x, from + i, at, 4, k, y, i);
 	for (; i + 2 <= m; i += 2)
-		tile(s, n, x, from + i, at, 2, sub, minima, y, i);
+		tile(s, n, x, from + i, at, 2, k, y, i);
 	for (; i < m; i++)
-		tile(s, n, x, from + i, at, 1, sub, minima, y, i);
+		tile(s, n, x, from + i, at, 1, k, y, i);
 }
 
+typedef void multiply_fn(const struct strip *s, size_t n, const struct activations *x, size_t from,
+	size_t m, size_t at, const struct sums *y);
+
 /* A strip with activations. Whole strips, which are nearly all, have code of their own. */
+#define MULTIPLY(name, ...) \
+	static void \
+	multiply_##name(const struct strip *s, size_t n, const struct activations *x, size_t from, \
+		size_t m, size_t at, const struct sums *y) \
+	{ \
+		if (n == SUPER) \
+			tiles(s, SUPER, x, from, m, at, (struct kind){ __VA_ARGS__ }, y); \
+		else \
+			tiles(s, n, x, from, m, at, (struct kind){ __VA_ARGS__ }, y); \
+	}
+MULTIPLY(4, 32, true, false, 8)
+MULTIPLY(4_minima, 32, false, true, 8)
+MULTIPLY(5, 32, true, false, 4)
+MULTIPLY(5_minima, 32, false, true, 4)
+MULTIPLY(3_of_16, 16, true, false, 4)
+MULTIPLY(2_of_16_minima, 16, false, true, 4)
+MULTIPLY(6_of_16, 16, true, false, 2)
+#ifdef WIDE
+MULTIPLY(wide, 32, false, false, 0)
+#else
+MULTIPLY(8, 32, true, false, 0)
+#endif
+
+#ifdef WIDE
+
+/* A strip of eight rows of weights as they lie with one of activations: scales (and minima) into s,
+ * the sums of blocks of `sub` values into a. As many bytes are fetched from `next` on. */
+typedef void row_fn(const uint8_t *w, size_t stride, const uint8_t *next, size_t n, const int8_t *x,
+	struct strip *s, ilanes a[STRIP / 16]);
+
+/* v[i] = the products of row i. */
+#define EACH_ROW(v, dot, offset, ...) \
+	_Pragma("GCC unroll 8") \
+	for (size_t i = 0; i < LANES; i++) \
+		v[i] = dot(w + i * stride + (offset), __VA_ARGS__);
+
+/* Into the second cache, in the order of memory: rows one beside the other are more streams than the
+ * hardware follows by itself. */
 static inline __attribute__((always_inline)) void
-multiply(const struct strip *s, size_t n, const struct activations *x, size_t from, size_t m,
-	size_t at, const size_t sub, const bool minima, const struct sums *y)
+fetch(const uint8_t *next, const size_t bytes)
 {
-	if (n == SUPER)
-		tiles(s, SUPER, x, from, m, at, sub, minima, y);
-	else
-		tiles(s, n, x, from, m, at, sub, minima, y);
+#pragma GCC unroll 8
+	for (size_t i = 0; i < bytes; i += 64)
+		__builtin_prefetch(next + i, 0, 2);
+}
+
+static inline void
+row_q8_0(const uint8_t *w, size_t stride, const uint8_t *next, size_t n, const int8_t *x,
+	struct strip *s, ilanes a[STRIP / 16])
+{
+	for (size_t b = 0; b < n; b++, w += 34, x += 64) {
+		__m256i v[LANES];
+
+		fetch(next + b * LANES * 34, LANES * 34);
+		s->d[b] = halves_at(w, stride);
+		EACH_ROW(v, dot_q8_0, 2, x)
+		a[b] = add_up(v);
+	}
+}
+
+static inline void
+row_q4_0(const uint8_t *w, size_t stride, const uint8_t *next, size_t n, const int8_t *x,
+	struct strip *s, ilanes a[STRIP / 16])
+{
+	for (size_t b = 0; b < n; b++, w += 18, x += 32) {
+		__m256i v[LANES];
+
+		fetch(next + b * LANES * 18, LANES * 18);
+		s->d[b] = halves_at(w, stride);
+		EACH_ROW(v, dot_q4_0, 2, x)
+		a[b] = add_up_pairs(v);
+	}
+}
+
+static inline void
+row_q4_k(const uint8_t *w, size_t stride, const uint8_t *next, size_t n, const int8_t *x,
+	struct strip *s, ilanes a[STRIP / 16])
+{
+	lanes head[LANES];
+
+	(void)n;
+	load(w, stride, 0, 4, head);
+	super_scales(head, s);
+	for (size_t b = 0; b < SUPER; b++) {
+		__m256i v[LANES];
+
+		fetch(next + b * 144, 144);
+		EACH_ROW(v, dot_q4_k, 16 + b / 2 * 32, b % 2 * 4, x + b * 32)
+		a[b] = add_up_pairs(v);
+	}
+}
+
+static inline void
+row_q6_k(const uint8_t *w, size_t stride, const uint8_t *next, size_t n, const int8_t *x,
+	struct strip *s, ilanes a[STRIP / 16])
+{
+	lanes tail[LANES];
+
+	(void)n;
+	load(w + 192, stride, 0, 5, tail);
+	q6_k_scales(tail, s);
+	for (size_t b = 0; b < SUPER; b++) {
+		size_t half_ = b / 4, quarter = b % 4;
+		__m256i v[LANES];
+
+		fetch(next + b * 210, 210);
+		EACH_ROW(v, dot_q6_k, half_ * 64 + quarter % 2 * 32, quarter / 2 * 4,
+			w + i * stride + 128 + half_ * 32, quarter * 2, x + b * 32)
+		add_up_halves(v, &a[2 * b], &a[2 * b + 1]);
+	}
+}
+
+/* Sixteen rows of weights, `k` wide, strips `bytes` apart, with row `row` of the activations. */
+typedef void mul_row_fn(const uint8_t *w, size_t stride, size_t bytes, size_t ahead, size_t k,
+	const struct activations *x, size_t row, float *y);
+
+static inline __attribute__((always_inline)) void
+mul_row(row_fn *add, const struct kind kind, const uint8_t *w, size_t stride, size_t bytes,
+	size_t ahead, size_t k, const struct activations *x, size_t row, float *y)
+{
+	const size_t size = kind.fit ? 1 : 2, per = 32 / kind.sub;
+	flanes f[GROUPS] = { { 0 } };
+	const uint8_t *next = w + ahead;
+
+	for (size_t at = 0; at < k; at += STRIP, w += bytes) {
+		size_t n = (k - at < STRIP ? k - at : STRIP) / 32;
+		size_t block = at / 32 * x->rows + row * n;
+
+		for (size_t g = 0; g < GROUPS; g++, next += LANES * bytes * n / SUPER) {
+			struct strip s;
+			ilanes a[STRIP / 16];
+
+			add(w + g * LANES * stride, stride, next, n,
+				(const int8_t *)x->q + block * 32 * size, &s, a);
+			for (size_t b = 0; b < n * per; b++) {
+				size_t half_ = block * 2 + b * (2 / per);
+
+				if (kind.offset)
+					a[b] += x->bias[half_];
+				f[g] += __builtin_convertvector(a[b], flanes) *
+					(s.d[b] * x->scale[block + b / per]);
+				if (kind.minima)
+					f[g] += s.m[b] * x->sum[half_];
+			}
+		}
+	}
+	memcpy(y, f, sizeof f);
+}
+
+#define MUL_ROW(format, ...) \
+	static void \
+	mul_row_##format(const uint8_t *w, size_t stride, size_t bytes, size_t ahead, size_t k, \
+		const struct activations *x, size_t row, float *y) \
+	{ \
+		mul_row(row_##format, (struct kind){ __VA_ARGS__ }, w, stride, bytes, ahead, k, x, \
+			row, y); \
+	}
+MUL_ROW(q8_0, 32, false, false, 0)
+MUL_ROW(q4_0, 32, true, false, 8)
+MUL_ROW(q4_k, 32, false, true, 8)
+MUL_ROW(q6_k, 16, true, false, 2)
+#define ROW(format) mul_row_##format
+
+#else
+
+typedef void mul_row_fn(void);
+#define ROW(format) NULL
+
+#endif
+
+static const struct format {
+	unpack_fn *unpack;
+	multiply_fn *multiply;
+	int offset;  /* added to make the values unsigned */
+	int sub;     /* values that share a scale: 16 or 32 */
+	bool minima;
+	mul_row_fn *row; /* NULL: one row of activations goes the way of many */
+} formats[] = {
+	[TYPE_Q4_0] = { unpack_q4_0, multiply_4, 8, 32, false, ROW(q4_0) },
+	[TYPE_Q4_1] = { unpack_q4_1, multiply_4_minima, 0, 32, true, NULL },
+	[TYPE_Q5_0] = { unpack_q5_0, multiply_5, 16, 32, false, NULL },
+	[TYPE_Q5_1] = { unpack_q5_1, multiply_5_minima, 0, 32, true, NULL },
+	[TYPE_Q2_K] = { unpack_q2_k, multiply_2_of_16_minima, 0, 16, true, NULL },
+	[TYPE_Q3_K] = { unpack_q3_k, multiply_3_of_16, 4, 16, false, NULL },
+	[TYPE_Q4_K] = { unpack_q4_k, multiply_4_minima, 0, 32, true, ROW(q4_k) },
+	[TYPE_Q5_K] = { unpack_q5_k, multiply_5_minima, 0, 32, true, NULL },
+	[TYPE_Q6_K] = { unpack_q6_k, multiply_6_of_16, 32, 16, false, ROW(q6_k) },
+#ifdef WIDE
+	[TYPE_Q8_0] = { unpack_wide_q8_0, multiply_wide, 0, 32, false, ROW(q8_0) },
+	[TYPE_IQ4_NL] = { unpack_wide_iq4_nl, multiply_wide, 0, 32, false, NULL },
+	[TYPE_IQ4_XS] = { unpack_wide_iq4_xs, multiply_wide, 0, 32, false, NULL },
+	[TYPE_F32] = { unpack_f32, multiply_wide, 0, 32, false, NULL },
+	[TYPE_F16] = { unpack_f16, multiply_wide, 0, 32, false, NULL },
+	[TYPE_BF16] = { unpack_bf16, multiply_wide, 0, 32, false, NULL },
+#else
+	[TYPE_Q8_0] = { unpack_q8_0, multiply_8, 128, 32, false, NULL },
+	[TYPE_IQ4_NL] = { unpack_iq4_nl, multiply_8, 128, 32, false, NULL },
+	[TYPE_IQ4_XS] = { unpack_iq4_xs, multiply_8, 128, 32, false, NULL },
+#endif
+};
+
+static bool
+take(uint32_t type)
+{
+	return type < sizeof formats / sizeof *formats && formats[type].unpack;
 }
 
 static void
@@ -513,12 +694,19 @@ mul(uint32_t type, const void *data, size_t rows, bool end, bool ahead, size_t k
 	const struct format *f = &formats[type];
 	size_t stride = type_row_bytes(type, k);
 	/* a strip of the largest format, and what load reads behind it */
-	uint8_t copy[R][STRIP / 32 * 34 + 80];
-	struct strip s;
+	uint8_t copy[R][STRIP_MOST + 80];
+	struct strip s[GROUPS];
 
+#ifdef WIDE
+	if (m == 1 && f->row && !end && rows == R) {
+		f->row(data, stride, type_row_bytes(type, STRIP), ahead ? R * stride : 0, k, x,
+			from, y);
+		return;
+	}
+#endif
 	for (size_t at = 0; at < k; at += STRIP) {
 		size_t n = k - at < STRIP ? k - at : STRIP, bytes = type_row_bytes(type, n);
-		size_t first = at / STRIP * type_row_bytes(type, STRIP);
+		size_t first = at / STRIP * type_row_bytes(type, STRIP), step = stride;
 		const uint8_t *w = (const uint8_t *)data + first;
 		bool last = at + n == k && rows == R;
 		struct sums to = { at > 0 ? room : NULL, R, last ? y : room, last ? ldy : R };
@@ -527,43 +715,14 @@ mul(uint32_t type, const void *data, size_t rows, bool end, bool ahead, size_t k
 			for (size_t i = 0; i < R; i++)
 				memcpy(copy[i], w + (i < rows ? i : rows - 1) * stride, bytes);
 			w = copy[0];
+			step = sizeof copy[0];
 		}
-		f->unpack(w, w == copy[0] ? sizeof copy[0] : stride, ahead ? R * stride : 0, n / 32,
-			&s);
-		if (f->sub == 16 && f->minima)
-			multiply(&s, n / 32, x, from, m, at / 32, 16, true, &to);
-		else if (f->sub == 16)
-			multiply(&s, n / 32, x, from, m, at / 32, 16, false, &to);
-		else if (f->minima)
-			multiply(&s, n / 32, x, from, m, at / 32, 32, true, &to);
-		else
-			multiply(&s, n / 32, x, from, m, at / 32, 32, false, &to);
+		for (size_t g = 0; g < GROUPS; g++)
+			f->unpack(w + g * LANES * step, step, ahead ? R * stride : 0, n / 32, &s[g]);
+		f->multiply(s, n / 32, x, from, m, at / 32, &to);
 	}
 	for (size_t i = 0; i < m && rows < R; i++)
 		memcpy(y + i * ldy, room + i * R, rows * sizeof *y);
-}
-
-/* 32 values; sums are of the 16 values of each half. */
-static inline void
-round_block(const float *x, int8_t *q, float *scale, int sums[2])
-{
-	__m512 a = _mm512_loadu_ps(x), b = _mm512_loadu_ps(x + 16);
-	float most = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(a), _mm512_abs_ps(b)));
-	/* not a number, or infinite: the maximum may leave a NaN out */
-	bool finite = !(_mm512_fpclass_ps_mask(a, 0x99) | _mm512_fpclass_ps_mask(b, 0x99));
-	/* 0 also where the quotient would be infinite */
-	__m512 by = _mm512_set1_ps(finite && most > 0x1p-119f ? 127 / most : 0);
-	__mmask16 numbers = finite ? 0xffff : 0; /* else 0 times a scale that is NaN */
-	__m128i low = _mm512_cvtsepi32_epi8(_mm512_maskz_cvtps_epi32(numbers, a * by));
-	__m128i high = _mm512_cvtsepi32_epi8(_mm512_maskz_cvtps_epi32(numbers, b * by));
-	__m128i l = _mm_sad_epu8(_mm_xor_si128(low, _mm_set1_epi8(-128)), _mm_setzero_si128());
-	__m128i h = _mm_sad_epu8(_mm_xor_si128(high, _mm_set1_epi8(-128)), _mm_setzero_si128());
-
-	*scale = finite ? most / 127 : NAN;
-	_mm_storeu_si128((__m128i *)q, low);
-	_mm_storeu_si128((__m128i *)(q + 16), high);
-	sums[0] = _mm_cvtsi128_si32(l) + _mm_extract_epi16(l, 4) - 16 * 128;
-	sums[1] = _mm_cvtsi128_si32(h) + _mm_extract_epi16(h, 4) - 16 * 128;
 }
 
 static void
@@ -578,10 +737,16 @@ round_rows(uint32_t type, const float *x, size_t from, size_t m, size_t k,
 		for (size_t i = from; i < from + m; i++)
 			for (size_t j = 0; j < n; j++) {
 				size_t b = at / 32 * out->rows + i * n + j;
+				const float *values = x + i * k + at + j * 32;
 				int sums[2];
 
-				round_block(x + i * k + at + j * 32, out->q + b * 32,
-					&out->scale[b], sums);
+#ifdef WIDE
+				if (f->multiply == multiply_wide) {
+					round_wide(values, (int16_t *)out->q + b * 32, &out->scale[b]);
+					continue;
+				}
+#endif
+				round_block(values, (int8_t *)out->q + b * 32, &out->scale[b], sums);
 				if (f->sub == 32)
 					sums[0] += sums[1];
 				for (int h = 0; h < 2; h++) {
@@ -592,6 +757,7 @@ round_rows(uint32_t type, const float *x, size_t from, size_t m, size_t k,
 	}
 }
 
-const struct block_kernels blocks_avx512vnni = { take, round_rows, mul };
+extern const struct block_kernels BLOCKS_NAME;
+const struct block_kernels BLOCKS_NAME = { BLOCKS_LEVEL, take, round_rows, mul };
 
 #endif

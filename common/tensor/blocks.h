@@ -1,11 +1,12 @@
-/* Products with quantized weights in integers: activations are rounded to 8 bits in blocks of 32,
- * dot products of blocks are exact, and scales multiply them in f32.
+/* Products with weights in integers: activations are rounded to 8 bits (or 16) in blocks of 32, dot
+ * products of blocks are exact, and scales multiply them in f32.
  *
  * Sixteen rows of a weight matrix are taken at a time, a row per vector lane: blocks.c turns their
- * blocks into one common form (unsigned 8-bit values, a scale and perhaps a minimum per 16 or 32
- * values), whatever format they are stored in, and multiplies that with any number of rows of
- * activations. An element's bits depend on its two rows alone, so that a token has the same logits
- * alone and among others. Written for AVX-512 VNNI; elsewhere weights are expanded to f32. */
+ * blocks into one common form (unsigned 8-bit values or signed 16-bit ones, a scale and perhaps a
+ * minimum per 16 or 32 values), whatever format they are stored in, and multiplies that with any
+ * number of rows of activations. An element's bits depend on its two rows alone, so that a token has
+ * the same logits alone and among others. For AVX2 and AVX-512 VNNI; elsewhere weights are expanded
+ * to f32. */
 #ifndef TENSOR_BLOCKS_H
 #define TENSOR_BLOCKS_H
 
@@ -23,14 +24,16 @@ enum {
  * all rows, then the next 256 of all, and so on, as they are multiplied. */
 struct activations {
 	size_t rows;
-	int8_t *q;     /* (rows, k) in all */
+	void *q;       /* (rows, k) in all: int8_t, or int16_t where the product wants these */
 	float *scale;  /* (rows, k/32) */
 	int32_t *bias; /* (rows, k/16): what the weights' offset to unsigned adds to a dot */
 	float *sum;    /* (rows, k/16): of scale * q, for weights with minima */
 };
 
 struct block_kernels {
-	/* Is that type multiplied here? */
+	const char *name;
+	/* Is that type multiplied here? Types in floating point are rounded on the way, to 14 bits
+	 * in blocks of 32, which many rows are worth. */
 	bool (*take)(uint32_t type);
 	/* Round rows [from, from + m) of x (out->rows, k) for weights of that type. k is a multiple
 	 * of 32. */
@@ -47,7 +50,10 @@ struct block_kernels {
 		float *room);
 };
 
-/* NULL where the CPU has nothing to multiply bytes with, or SR_CPU forces another level. */
+/* The best that the CPU can run and SR_CPU (tensor/kernels.h; avx512vnni is one more level) allows;
+ * NULL: none. */
 const struct block_kernels *blocks(void);
+/* All that it can run, the best last; their number. */
+size_t blocks_levels(const struct block_kernels *levels[2]);
 
 #endif

@@ -9,7 +9,7 @@
 extern const struct kernels kernels_generic;
 #ifdef __x86_64__
 extern const struct kernels kernels_avx2, kernels_avx512;
-extern const struct block_kernels blocks_avx512vnni;
+extern const struct block_kernels blocks_avx2, blocks_avx512vnni;
 #endif
 
 size_t
@@ -53,16 +53,34 @@ kernels(void)
 	return k;
 }
 
+size_t
+blocks_levels(const struct block_kernels *levels[2])
+{
+	size_t n = 0;
+
+#ifdef __x86_64__
+	__builtin_cpu_init();
+	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+		levels[n++] = &blocks_avx2;
+	if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw"))
+		levels[n++] = &blocks_avx512vnni;
+#else
+	(void)levels;
+#endif
+	return n;
+}
+
+/* A level that SR_CPU names and that has no blocks of its own has those of the level below. */
 const struct block_kernels *
 blocks(void)
 {
-#ifdef __x86_64__
+	const struct block_kernels *levels[2];
 	const char *forced = getenv("SR_CPU");
+	size_t n = blocks_levels(levels);
 
-	__builtin_cpu_init();
-	if (__builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512bw") &&
-		(!forced || !*forced || strcmp(forced, "avx512vnni") == 0))
-		return &blocks_avx512vnni;
-#endif
-	return NULL;
+	if (forced && strcmp(forced, "generic") == 0)
+		n = 0;
+	else if (forced && strncmp(forced, "avx", 3) == 0 && strcmp(forced, "avx512vnni") != 0)
+		n = n < 1 ? n : 1;
+	return n ? levels[n - 1] : NULL;
 }

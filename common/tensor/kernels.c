@@ -16,11 +16,18 @@
 #define TEXT_(a) #a
 #define TEXT(a) TEXT_(a)
 
+/* Floats of a register; GCC breaks wider vectors up by way of memory. */
+#if defined __AVX512F__
 enum { L = 16 };
-typedef float vec __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int32_t ivec __attribute__((vector_size(64), aligned(4), may_alias));
-typedef int8_t bvec __attribute__((vector_size(16), aligned(1), may_alias));
-typedef uint16_t hvec __attribute__((vector_size(32), aligned(2), may_alias));
+#elif defined __AVX2__
+enum { L = 8 };
+#else
+enum { L = 4 };
+#endif
+typedef float vec __attribute__((vector_size(4 * L), aligned(4), may_alias));
+typedef int32_t ivec __attribute__((vector_size(4 * L), aligned(4), may_alias));
+typedef int8_t bvec __attribute__((vector_size(L), aligned(1), may_alias));
+typedef uint16_t hvec __attribute__((vector_size(2 * L), aligned(2), may_alias));
 
 #define AT(p) (*(vec *)(p))
 #define CAT(p) (*(const vec *)(p))
@@ -38,7 +45,7 @@ fold(const vec *v)
 	return s[0];
 }
 
-/* exp of 16 floats: 2^n * p(r), a degree-6 polynomial; relative error under 2e-7; -inf and small
+/* exp of a vector: 2^n * p(r), a degree-6 polynomial; relative error under 2e-7; -inf and small
  * give 0. */
 static inline void
 vec_exp(vec *x)
@@ -106,7 +113,7 @@ add(size_t n, const float *x, const float *y, float *out)
 		out[i] = x[i] + y[i];
 }
 
-/* 16 stored values as f32 */
+/* L stored values as f32 */
 static inline vec
 take_f32(const void *p)
 {
@@ -127,12 +134,7 @@ take_f16(const void *p)
 #if defined __AVX512F__
 	return (vec)_mm512_cvtph_ps(_mm256_loadu_si256(p));
 #elif defined __F16C__
-	__m256 half[2] = { _mm256_cvtph_ps(_mm_loadu_si128(p)),
-		_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p + 1)) };
-	vec v;
-
-	memcpy(&v, half, sizeof v);
-	return v;
+	return (vec)_mm256_cvtph_ps(_mm_loadu_si128(p));
 #else
 	ivec h = __builtin_convertvector(*(const hvec *)p, ivec);
 	ivec special = (h & 0x7c00) == 0x7c00; /* infinite or NaN */
@@ -142,7 +144,7 @@ take_f16(const void *p)
 #endif
 }
 
-/* The same of fewer than 16, zeros behind them. */
+/* The same of fewer than L, zeros behind them. */
 static inline vec
 take_some(vec (*take)(const void *), size_t size, const void *p, size_t n)
 {
@@ -152,8 +154,8 @@ take_some(vec (*take)(const void *), size_t size, const void *p, size_t n)
 	return take(some);
 }
 
-/* Four weight rows against one x at a time: x is read once per four rows, while the next four are
- * fetched into the second cache. `take` is inlined. */
+/* Four weight rows against one x at a time: x is read once per four rows, while as many bytes behind
+ * them are fetched into the second cache, in the order of memory. `take` is inlined. */
 static inline __attribute__((always_inline)) void
 dot_rows_of(vec (*take)(const void *), size_t size, const char *w, size_t rows, const float *x,
 	size_t ldx, size_t m, size_t k, float *y, size_t ldy)
@@ -171,12 +173,12 @@ dot_rows_of(vec (*take)(const void *), size_t size, const char *w, size_t rows, 
 			vec s[4] = { { 0 } };
 
 			for (size_t e = 0; e < whole; e += L) {
-				size_t next = 4 * row + e * size;
 				vec v = CAT(xj + e);
 
-				if (j == 0 && i + 8 <= rows && e * size % 64 == 0)
+				if (j == 0 && e * size % 64 == 0)
 					for (int r = 0; r < 4; r++)
-						__builtin_prefetch(at[r] + next, 0, 2);
+						__builtin_prefetch(w + 4 * (row + e * size) + r * 64, 0,
+							2);
 				for (int r = 0; r < 4; r++)
 					s[r] += take(at[r] + e * size) * v;
 			}
@@ -355,7 +357,7 @@ put(float *x, const vec *v, size_t n)
 		memcpy(x, v, n * sizeof *x);
 }
 
-/* Run a 16-wide step over n floats; the last, shorter one through a padded copy. */
+/* Run a step of L over n floats; the last, shorter one through a padded copy. */
 #define TAIL(n, i, ...) \
 	for (; (i) < (n); (i) += L) { \
 		size_t rest = (n) - (i) < L ? (n) - (i) : L; \
@@ -365,7 +367,7 @@ put(float *x, const vec *v, size_t n)
 /* v where the mask is set, else o. */
 #define SELECT(mask, v, o) ((vec)(((ivec)(v) & (mask)) | ((ivec)(o) & ~(mask))))
 
-/* tanh of 16 floats; near 0, where 2 sigmoid(2x) - 1 would cancel, by its series. Relative error
+/* tanh of a vector; near 0, where 2 sigmoid(2x) - 1 would cancel, by its series. Relative error
  * under 5e-7. */
 static inline void
 vec_tanh(vec *x)
@@ -558,11 +560,14 @@ softmax(float *x, size_t n, float scale)
 		x[i] *= inverse;
 }
 
-/* How many queries are taken at a time: as many sums as registers hold. */
-#ifdef __AVX512F__
+/* How many queries are taken at a time, with how many vectors: as many sums as registers hold, and
+ * as many as additions take to come out. */
+#if defined __AVX512F__
 enum { TILE = 8, TILE_VECS = 2 };
+#elif defined __AVX2__
+enum { TILE = 4, TILE_VECS = 2 };
 #else
-enum { TILE = 4, TILE_VECS = 1 };
+enum { TILE = 2, TILE_VECS = 4 };
 #endif
 
 /* Call f with the constants `rest`, what is left over by the tiles, and `vecs`. */
@@ -583,38 +588,45 @@ enum { TILE = 4, TILE_VECS = 1 };
 		REST(7, 2, __VA_ARGS__) \
 	}
 
-/* m queries and `vecs` panels, both constants where this is called */
+/* Keys of a panel, and vectors of it. */
+enum { PANEL = 16, PER_PANEL = PANEL / L };
+
+/* m queries and `vecs` vectors of keys from vector `from` of the panels on; m and vecs are constants
+ * where this is called */
 static inline __attribute__((always_inline)) void
-scores_tile(const float *q, size_t ldq, const size_t m, const float *panels, const size_t vecs,
-	size_t hd, float *s, size_t lds)
+scores_tile(const float *q, size_t ldq, const size_t m, const float *panels, size_t from,
+	const size_t vecs, size_t hd, float *s, size_t lds)
 {
+	const float *keys[4];
 	vec sum[8][4];
 
+	for (size_t p = 0; p < vecs; p++)
+		keys[p] = panels + (from + p) / PER_PANEL * hd * PANEL + (from + p) % PER_PANEL * L;
 	for (size_t i = 0; i < m; i++)
 		for (size_t p = 0; p < vecs; p++)
 			sum[i][p] = (vec){ 0 };
 	for (size_t d = 0; d < hd; d++)
 		for (size_t p = 0; p < vecs; p++) {
-			vec k = CAT(panels + (p * hd + d) * L);
+			vec k = CAT(keys[p] + d * PANEL);
 
 			for (size_t i = 0; i < m; i++)
 				sum[i][p] += q[i * ldq + d] * k;
 		}
 	for (size_t i = 0; i < m; i++)
 		for (size_t p = 0; p < vecs; p++)
-			AT(s + i * lds + p * L) = sum[i][p];
+			AT(s + i * lds + (from + p) * L) = sum[i][p];
 }
 
 static inline __attribute__((always_inline)) void
 scores_rows(const float *q, size_t ldq, const size_t m, const float *panels, size_t n,
 	const size_t vecs, size_t hd, float *s, size_t lds)
 {
-	size_t p = 0;
+	size_t v = 0;
 
-	for (; p + vecs <= n; p += vecs)
-		scores_tile(q, ldq, m, panels + p * hd * L, vecs, hd, s + p * L, lds);
-	for (; p < n; p++)
-		scores_tile(q, ldq, m, panels + p * hd * L, 1, hd, s + p * L, lds);
+	for (; v + vecs <= n * PER_PANEL; v += vecs)
+		scores_tile(q, ldq, m, panels, v, vecs, hd, s, lds);
+	for (; v < n * PER_PANEL; v++)
+		scores_tile(q, ldq, m, panels, v, 1, hd, s, lds);
 }
 
 static void
@@ -761,13 +773,12 @@ q8_0_load(const void *src, float *dst, size_t n)
 	for (size_t i = 0; i + 32 <= n; i += 32, p += 34) {
 		uint16_t h;
 		float d;
-		bvec q[2];
 
 		memcpy(&h, p, sizeof h);
-		memcpy(q, p + 2, sizeof q);
 		d = f16_to_f32(h);
-		AT(dst + i) = __builtin_convertvector(q[0], vec) * d;
-		AT(dst + i + L) = __builtin_convertvector(q[1], vec) * d;
+		for (size_t j = 0; j < 32; j += L)
+			AT(dst + i + j) =
+				__builtin_convertvector(*(const bvec *)(p + 2 + j), vec) * d;
 	}
 }
 

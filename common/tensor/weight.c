@@ -17,11 +17,14 @@ panel(size_t rows)
 	return rows <= 512 ? 64 : 128;
 }
 
-/* The same where a product is short: smaller jobs, so that threads end together. */
+/* The same where a row's bits depend on that row alone: four jobs a thread, so that they end
+ * together. */
 static size_t
-short_panel(size_t rows)
+short_panel(const struct pool *p, size_t rows)
 {
-	return rows <= 256 ? 32 : rows <= 1024 ? 64 : 128;
+	size_t some = (rows / (4 * pool_size(p)) + 15) / 16 * 16;
+
+	return some < 16 ? 16 : some > 256 ? 256 : some;
 }
 
 static const char *
@@ -153,9 +156,10 @@ mul_rows(void *arg, size_t job, size_t thread)
 {
 	struct mul *a = arg;
 	const struct weight *w = a->w;
-	size_t step = short_panel(w->rows), from = job * step;
+	bool as_is = w->type == TYPE_F32 || w->type == TYPE_F16 || w->type == TYPE_BF16;
+	size_t step = short_panel(a->pool, w->rows), from = job * step;
 	size_t to = from + step < w->rows ? from + step : w->rows;
-	size_t k = w->cols, most = a->m > FEW ? 4 : step;
+	size_t k = w->cols, most = a->m > FEW ? 4 : as_is ? step : 16;
 	float *scratch = scratch_of(a, thread);
 
 	for (size_t i = from; i < to; i += most) {
@@ -196,9 +200,11 @@ round_some(void *arg, size_t job, size_t thread)
 }
 
 static size_t
-short_panels(const struct weight *w)
+short_panels(const struct pool *p, const struct weight *w)
 {
-	return (w->rows + short_panel(w->rows) - 1) / short_panel(w->rows);
+	size_t step = short_panel(p, w->rows);
+
+	return (w->rows + step - 1) / step;
 }
 
 static void
@@ -206,24 +212,25 @@ mul_panel_blocks(void *arg, size_t job, size_t thread)
 {
 	struct mul_blocks *a = arg;
 	const struct weight *w;
-	size_t of = 0, step, from, to;
+	size_t of = 0, step, from, to, stride;
 	float *y, *room = pool_scratch(a->pool, thread, BLOCKS_MOST * BLOCKS_ROWS * sizeof *room);
 
-	for (; job >= short_panels(a->w[of]); of++)
-		job -= short_panels(a->w[of]);
+	for (; job >= short_panels(a->pool, a->w[of]); of++)
+		job -= short_panels(a->pool, a->w[of]);
 	w = a->w[of];
 	y = a->y[of];
-	step = short_panel(w->rows);
+	step = short_panel(a->pool, w->rows);
 	from = job * step;
 	to = from + step < w->rows ? from + step : w->rows;
+	stride = type_row_bytes(w->type, w->cols);
 	for (size_t i = from; i < to; i += BLOCKS_ROWS)
 		for (size_t j = 0; j < a->m; j += BLOCKS_MOST) {
 			size_t n = to - i < BLOCKS_ROWS ? to - i : BLOCKS_ROWS;
 			size_t m = a->m - j < BLOCKS_MOST ? a->m - j : BLOCKS_MOST;
-			bool end = row_at(w, w->rows) - row_at(w, i + n) < BLOCKS_BEHIND;
+			bool end = (w->rows - i - n) * stride < BLOCKS_BEHIND;
 
-			a->b->mul(w->type, row_at(w, i), n, end, i + n < to && a->m <= LAST,
-				w->cols, &a->all, j, m, y + j * w->rows + i, w->rows, room);
+			a->b->mul(w->type, (const char *)w->data + i * stride, n, end,
+				i + n < w->rows && a->m <= LAST, w->cols, &a->all, j, m, y + j * w->rows + i, w->rows, room);
 		}
 }
 
@@ -233,16 +240,16 @@ mul_blocks(struct pool *p, const struct weight *const *w, float *const *y, size_
 {
 	size_t k = (*w)->cols, jobs = 0;
 	struct mul_blocks a = { blocks(), w, y, x, m, p, { 0 } };
-	char *room = pool_scratch(p, pool_size(p), m * (k + k / 32 * 4 + k / 16 * 8));
+	char *room = pool_scratch(p, pool_size(p), m * (2 * k + k / 32 * 4 + k / 16 * 8));
 
 	a.all.rows = m;
 	a.all.scale = (float *)room;
 	a.all.sum = a.all.scale + m * (k / 32);
 	a.all.bias = (int32_t *)(a.all.sum + m * (k / 16));
-	a.all.q = (int8_t *)(a.all.bias + m * (k / 16));
+	a.all.q = a.all.bias + m * (k / 16);
 	pool_run(p, (m + LAST - 1) / LAST, round_some, &a);
 	for (size_t i = 0; i < n; i++)
-		jobs += short_panels(w[i]);
+		jobs += short_panels(p, w[i]);
 	pool_run(p, jobs, mul_panel_blocks, &a);
 }
 
@@ -255,10 +262,15 @@ use_f32(void)
 	return wish && strcmp(wish, "f32") == 0;
 }
 
+/* Tokens that come alone meet weights in floating point as they are: rounding them costs as much as
+ * their products. */
 static bool
-use_blocks(const struct weight *w)
+use_blocks(const struct weight *w, bool steps)
 {
-	return blocks() && blocks()->take(w->type) && !use_f32();
+	bool stored = w->type != TYPE_F32 && w->type != TYPE_F16 && w->type != TYPE_BF16;
+
+	return blocks() && blocks()->take(w->type) && (stored || !steps) && w->cols % 32 == 0 &&
+		(steps || !gemm_bf16_amx()) && !use_f32();
 }
 
 /* bf16 products for weights that are stored in fewer bits than f32. */
@@ -293,7 +305,7 @@ mul_few(struct pool *p, const struct weight *w, const float *x, size_t m, float 
 {
 	struct mul a = { w, x, NULL, m, 0, 1, y, p };
 
-	pool_run(p, short_panels(w), mul_rows, &a);
+	pool_run(p, short_panels(p, w), mul_rows, &a);
 }
 
 void
@@ -302,7 +314,7 @@ weight_mul_all(struct pool *p, const struct weight *const *w, float *const *y, s
 {
 	for (size_t i = 0, same; i < n && m > 0; i += same) {
 		same = 1;
-		if (use_blocks(w[i]) && (steps || !gemm_bf16_amx())) {
+		if (use_blocks(w[i], steps)) {
 			while (i + same < n && w[i + same]->type == w[i]->type)
 				same++;
 			mul_blocks(p, w + i, y + i, same, x, m);

@@ -4,10 +4,11 @@
  * Two ways, for two uses. `weight_mul` is for many rows (prompts, scoring): BLIS in f32, or oneDNN
  * in bf16 where the build and the CPU have it and the weights are not F32. `weight_mul_rows` is for
  * few rows (a token of each sequence being generated): it reads the stored format once and
- * multiplies in f32. Quantized weights go another way where the CPU multiplies bytes
- * (tensor/blocks.h), the same for few rows and many; only matrix units (AMX) are better at many. In
- * both a row's result does not depend on how many rows stand beside it, nor
- * on the number of threads. */
+ * multiplies in f32. Quantized weights go another way where the CPU multiplies integers fast
+ * (tensor/blocks.h), the same for few rows and many; only matrix units (AMX) are better at many.
+ * With AVX2 weights in floating point go that way too in weight_mul, unless SR_PRODUCTS=f32. In
+ * both a row's result does not depend on how many rows stand beside it, nor on the number of
+ * threads. */
 #ifndef TENSOR_WEIGHT_H
 #define TENSOR_WEIGHT_H
 

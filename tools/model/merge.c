@@ -157,6 +157,7 @@ verb_merge(int argc, char **argv)
 		&e) < 0)
 		tool_fail("%s: %s", argv[0], e.msg);
 	save(o, out);
+	setenv("SR_PRODUCTS", "f32", 1); /* what merging changed, not what products round */
 	compare(m, out, probe, pool);
 	for (size_t i = 0; i < gguf_n_tensors(m->file); i++)
 		free(add[i]);
