@@ -317,8 +317,8 @@ unpack_q6_k(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct stri
 }
 
 /* IQ4's sixteen values for nibbles, with 128 added */
-static const uint8_t iq4_values[16] = { 1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197,
-	217, 241 };
+static const uint8_t iq4_values[16] = { 1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181,
+	197, 217, 241 };
 
 static void
 unpack_iq4_nl(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)
@@ -350,7 +350,8 @@ unpack_iq4_xs(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct st
 
 #ifdef WIDE
 
-/* Formats of 8 bits, whose products do not fit into the sums of bytes. */
+/* Formats of 8 bits, whose products do not fit into the sums of bytes: in 16 bits, and so that a
+ * strip shares a scale, which saves time where rows are many. */
 #define WIDENED(format, offset) \
 	static void \
 	unpack_wide_##format(const uint8_t *w, size_t stride, size_t ahead, size_t n, \
@@ -358,6 +359,13 @@ unpack_iq4_xs(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct st
 	{ \
 		unpack_##format(w, stride, ahead, n, s); \
 		widen(s, n, offset); \
+	} \
+	static void \
+	unpack_level_##format(const uint8_t *w, size_t stride, size_t ahead, size_t n, \
+		struct strip *s) \
+	{ \
+		unpack_wide_##format(w, stride, ahead, n, s); \
+		level_blocks(s, n); \
 	}
 WIDENED(q8_0, 128)
 WIDENED(iq4_nl, 128)
@@ -366,43 +374,45 @@ WIDENED(iq4_xs, 128)
 static void
 unpack_f32(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)
 {
-	for (size_t b = 0; b < n; b++, w += 128) {
-		lanes v[32];
+	lanes v[STRIP];
 
-		load(w, stride, ahead, 32, v);
-		s->d[b] = round_lanes((const flanes *)v, s->wide + b * 16);
-	}
+	for (size_t b = 0; b < n; b++)
+		load(w + b * 128, stride, ahead, 32, v + b * 32);
+	level_numbers((const flanes *)v, n * 32, s);
 }
 
 static void
 unpack_f16(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)
 {
-	for (size_t b = 0; b < n; b++, w += 64) {
-		lanes v[16];
-		flanes x[32];
+	flanes x[STRIP];
 
-		load(w, stride, ahead, 16, v);
-		for (int j = 0; j < 16; j++) {
-			x[2 * j] = half(v[j]);
-			x[2 * j + 1] = half(v[j] >> 16);
+	for (size_t b = 0; b < n; b++) {
+		lanes v[16];
+
+		load(w + b * 64, stride, ahead, 16, v);
+		for (size_t j = 0; j < 16; j++) {
+			x[b * 32 + 2 * j] = half(v[j]);
+			x[b * 32 + 2 * j + 1] = half(v[j] >> 16);
 		}
-		s->d[b] = round_lanes(x, s->wide + b * 16);
 	}
+	level_numbers(x, n * 32, s);
 }
 
 static void
 unpack_bf16(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)
 {
-	for (size_t b = 0; b < n; b++, w += 64) {
-		lanes v[16], x[32];
+	lanes x[STRIP];
 
-		load(w, stride, ahead, 16, v);
-		for (int j = 0; j < 16; j++) {
-			x[2 * j] = v[j] << 16;
-			x[2 * j + 1] = v[j] & 0xffff0000;
+	for (size_t b = 0; b < n; b++) {
+		lanes v[16];
+
+		load(w + b * 64, stride, ahead, 16, v);
+		for (size_t j = 0; j < 16; j++) {
+			x[b * 32 + 2 * j] = v[j] << 16;
+			x[b * 32 + 2 * j + 1] = v[j] & 0xffff0000;
 		}
-		s->d[b] = round_lanes((const flanes *)x, s->wide + b * 16);
 	}
+	level_numbers((const flanes *)x, n * 32, s);
 }
 
 #endif
@@ -418,9 +428,9 @@ struct sums {
 
 /* What a product has to know of a format; constants where it is inlined. */
 struct kind {
-	size_t sub;  /* values that share a scale: 16 or 32 */
+	size_t sub;  /* values that share a scale: 16, 32 or a STRIP */
 	bool offset, minima;
-	size_t fit;  /* products of four that a 16-bit sum holds; 0: values are multiplied in 16 bits */
+	size_t fit;  /* products of four that a 16-bit sum holds; 0: values have 16 bits */
 };
 
 /* y += activations · strip: n blocks of 32 from block `at` on. All but y, the pointers, `row` and
@@ -439,14 +449,15 @@ tile(const struct strip *s, const size_t n, const struct activations *x, size_t 
 		for (size_t g = 0; g < GROUPS; g++)
 			f[c][g] = y->from ? *(const flanes *)(y->from + (to + c) * y->ld_from +
 				g * LANES) : (flanes){ 0 };
-	for (size_t b = 0; b < n * 32 / k.sub; b++) {
+	for (size_t b = 0; b * k.sub < n * 32; b++) {
+		const size_t len = k.sub == STRIP ? n * 32 : k.sub;
 		ilanes a[COLUMNS][GROUPS];
 
 		for (size_t c = 0; c < columns; c++)
 			for (size_t g = 0; g < GROUPS; g++)
 				a[c][g] = (ilanes){ 0 } +
 					(k.offset ? bias[c * n * 2 + b * k.sub / 16] : 0);
-		dots(a, s, b * k.sub, k.sub, q + b * k.sub * size, n * 32 * size, columns, k.fit);
+		dots(a, s, b * k.sub, len, q + b * k.sub * size, n * 32 * size, columns, k.fit);
 		for (size_t c = 0; c < columns; c++)
 			for (size_t g = 0; g < GROUPS; g++) {
 				f[c][g] += __builtin_convertvector(a[c][g], flanes) *
@@ -499,6 +510,7 @@ MULTIPLY(2_of_16_minima, 16, false, true, 4)
 MULTIPLY(6_of_16, 16, true, false, 2)
 #ifdef WIDE
 MULTIPLY(wide, 32, false, false, 0)
+MULTIPLY(level, STRIP, false, false, 0)
 #else
 MULTIPLY(8, 32, true, false, 0)
 #endif
@@ -516,8 +528,8 @@ typedef void row_fn(const uint8_t *w, size_t stride, const uint8_t *next, size_t
 	for (size_t i = 0; i < LANES; i++) \
 		v[i] = dot(w + i * stride + (offset), __VA_ARGS__);
 
-/* Into the second cache, in the order of memory: rows one beside the other are more streams than the
- * hardware follows by itself. */
+/* Into the second cache, in the order of memory: rows one beside the other are more streams than
+ * the hardware follows by itself. */
 static inline __attribute__((always_inline)) void
 fetch(const uint8_t *next, const size_t bytes)
 {
@@ -650,48 +662,70 @@ typedef void mul_row_fn(void);
 
 #endif
 
-static const struct format {
+struct format {
 	unpack_fn *unpack;
 	multiply_fn *multiply;
 	int offset;  /* added to make the values unsigned */
-	int sub;     /* values that share a scale: 16 or 32 */
-	bool minima;
+	int sub;     /* values that share a scale: 16, 32 or a STRIP */
 	mul_row_fn *row; /* NULL: one row of activations goes the way of many */
-} formats[] = {
-	[TYPE_Q4_0] = { unpack_q4_0, multiply_4, 8, 32, false, ROW(q4_0) },
-	[TYPE_Q4_1] = { unpack_q4_1, multiply_4_minima, 0, 32, true, NULL },
-	[TYPE_Q5_0] = { unpack_q5_0, multiply_5, 16, 32, false, NULL },
-	[TYPE_Q5_1] = { unpack_q5_1, multiply_5_minima, 0, 32, true, NULL },
-	[TYPE_Q2_K] = { unpack_q2_k, multiply_2_of_16_minima, 0, 16, true, NULL },
-	[TYPE_Q3_K] = { unpack_q3_k, multiply_3_of_16, 4, 16, false, NULL },
-	[TYPE_Q4_K] = { unpack_q4_k, multiply_4_minima, 0, 32, true, ROW(q4_k) },
-	[TYPE_Q5_K] = { unpack_q5_k, multiply_5_minima, 0, 32, true, NULL },
-	[TYPE_Q6_K] = { unpack_q6_k, multiply_6_of_16, 32, 16, false, ROW(q6_k) },
+};
+
+static const struct format formats[] = {
+	[TYPE_Q4_0] = { unpack_q4_0, multiply_4, 8, 32, ROW(q4_0) },
+	[TYPE_Q4_1] = { unpack_q4_1, multiply_4_minima, 0, 32, NULL },
+	[TYPE_Q5_0] = { unpack_q5_0, multiply_5, 16, 32, NULL },
+	[TYPE_Q5_1] = { unpack_q5_1, multiply_5_minima, 0, 32, NULL },
+	[TYPE_Q2_K] = { unpack_q2_k, multiply_2_of_16_minima, 0, 16, NULL },
+	[TYPE_Q3_K] = { unpack_q3_k, multiply_3_of_16, 4, 16, NULL },
+	[TYPE_Q4_K] = { unpack_q4_k, multiply_4_minima, 0, 32, ROW(q4_k) },
+	[TYPE_Q5_K] = { unpack_q5_k, multiply_5_minima, 0, 32, NULL },
+	[TYPE_Q6_K] = { unpack_q6_k, multiply_6_of_16, 32, 16, ROW(q6_k) },
 #ifdef WIDE
-	[TYPE_Q8_0] = { unpack_wide_q8_0, multiply_wide, 0, 32, false, ROW(q8_0) },
-	[TYPE_IQ4_NL] = { unpack_wide_iq4_nl, multiply_wide, 0, 32, false, NULL },
-	[TYPE_IQ4_XS] = { unpack_wide_iq4_xs, multiply_wide, 0, 32, false, NULL },
-	[TYPE_F32] = { unpack_f32, multiply_wide, 0, 32, false, NULL },
-	[TYPE_F16] = { unpack_f16, multiply_wide, 0, 32, false, NULL },
-	[TYPE_BF16] = { unpack_bf16, multiply_wide, 0, 32, false, NULL },
+	[TYPE_Q8_0] = { unpack_wide_q8_0, multiply_wide, 0, 32, ROW(q8_0) },
+	[TYPE_IQ4_NL] = { unpack_wide_iq4_nl, multiply_wide, 0, 32, NULL },
+	[TYPE_IQ4_XS] = { unpack_wide_iq4_xs, multiply_wide, 0, 32, NULL },
 #else
-	[TYPE_Q8_0] = { unpack_q8_0, multiply_8, 128, 32, false, NULL },
-	[TYPE_IQ4_NL] = { unpack_iq4_nl, multiply_8, 128, 32, false, NULL },
-	[TYPE_IQ4_XS] = { unpack_iq4_xs, multiply_8, 128, 32, false, NULL },
+	[TYPE_Q8_0] = { unpack_q8_0, multiply_8, 128, 32, NULL },
+	[TYPE_IQ4_NL] = { unpack_iq4_nl, multiply_8, 128, 32, NULL },
+	[TYPE_IQ4_XS] = { unpack_iq4_xs, multiply_8, 128, 32, NULL },
 #endif
 };
 
-static bool
-take(uint32_t type)
+#ifdef WIDE
+/* The other way of some, where rows are many. */
+static const struct format many[] = {
+	[TYPE_Q8_0] = { unpack_level_q8_0, multiply_level, 0, STRIP, NULL },
+	[TYPE_IQ4_NL] = { unpack_level_iq4_nl, multiply_level, 0, STRIP, NULL },
+	[TYPE_IQ4_XS] = { unpack_level_iq4_xs, multiply_level, 0, STRIP, NULL },
+	[TYPE_F32] = { unpack_f32, multiply_level, 0, STRIP, NULL },
+	[TYPE_F16] = { unpack_f16, multiply_level, 0, STRIP, NULL },
+	[TYPE_BF16] = { unpack_bf16, multiply_level, 0, STRIP, NULL },
+};
+#endif
+
+static const struct format *
+format_of(uint32_t type, bool steps)
 {
-	return type < sizeof formats / sizeof *formats && formats[type].unpack;
+#ifdef WIDE
+	if (!steps && type < sizeof many / sizeof *many && many[type].unpack)
+		return &many[type];
+#endif
+	(void)steps;
+	return type < sizeof formats / sizeof *formats && formats[type].unpack ? &formats[type]
+									       : NULL;
+}
+
+static bool
+take(uint32_t type, bool steps)
+{
+	return format_of(type, steps) != NULL;
 }
 
 static void
-mul(uint32_t type, const void *data, size_t rows, bool end, bool ahead, size_t k,
+mul(uint32_t type, bool steps, const void *data, size_t rows, bool end, bool ahead, size_t k,
 	const struct activations *x, size_t from, size_t m, float *y, size_t ldy, float *room)
 {
-	const struct format *f = &formats[type];
+	const struct format *f = format_of(type, steps);
 	size_t stride = type_row_bytes(type, k);
 	/* a strip of the largest format, and what load reads behind it */
 	uint8_t copy[R][STRIP_MOST + 80];
@@ -718,42 +752,56 @@ mul(uint32_t type, const void *data, size_t rows, bool end, bool ahead, size_t k
 			step = sizeof copy[0];
 		}
 		for (size_t g = 0; g < GROUPS; g++)
-			f->unpack(w + g * LANES * step, step, ahead ? R * stride : 0, n / 32, &s[g]);
+			f->unpack(w + g * LANES * step, step, ahead ? R * stride : 0, n / 32,
+				&s[g]);
 		f->multiply(s, n / 32, x, from, m, at / 32, &to);
 	}
 	for (size_t i = 0; i < m && rows < R; i++)
 		memcpy(y + i * ldy, room + i * R, rows * sizeof *y);
 }
 
+/* n blocks of 32 of a row from block `at` on, which lie together in `out`. */
 static void
-round_rows(uint32_t type, const float *x, size_t from, size_t m, size_t k,
+round_strip(const struct format *f, const float *x, size_t n, size_t at, struct activations *out)
+{
+	int sums[2];
+
+#ifdef WIDE
+	float by = 0, scale = 0;
+
+	for (size_t j = 0; j < n && (f->multiply == multiply_wide || f->multiply == multiply_level);
+		j++) {
+		if (f->multiply == multiply_wide)
+			by = factor_of(x + j * 32, 32, WIDE_MOST, &scale);
+		else if (j == 0)
+			by = factor_of(x, n * 32, LEVEL_ACTIVATION, &scale);
+		out->scale[at + j] = scale;
+		round_wide(x + j * 32, by, scale, (int16_t *)out->q + (at + j) * 32);
+	}
+	if (f->multiply == multiply_wide || f->multiply == multiply_level)
+		return;
+#endif
+	for (size_t b = at; b < at + n; b++, x += 32) {
+		round_block(x, (int8_t *)out->q + b * 32, &out->scale[b], sums);
+		if (f->sub == 32)
+			sums[0] += sums[1];
+		for (int h = 0; h < 2; h++) {
+			out->bias[b * 2 + h] = -f->offset * sums[h];
+			out->sum[b * 2 + h] = out->scale[b] * (float)sums[h];
+		}
+	}
+}
+
+static void
+round_rows(uint32_t type, bool steps, const float *x, size_t from, size_t m, size_t k,
 	struct activations *out)
 {
-	const struct format *f = &formats[type];
-
 	for (size_t at = 0; at < k; at += STRIP) {
 		size_t n = (k - at < STRIP ? k - at : STRIP) / 32;
 
 		for (size_t i = from; i < from + m; i++)
-			for (size_t j = 0; j < n; j++) {
-				size_t b = at / 32 * out->rows + i * n + j;
-				const float *values = x + i * k + at + j * 32;
-				int sums[2];
-
-#ifdef WIDE
-				if (f->multiply == multiply_wide) {
-					round_wide(values, (int16_t *)out->q + b * 32, &out->scale[b]);
-					continue;
-				}
-#endif
-				round_block(values, (int8_t *)out->q + b * 32, &out->scale[b], sums);
-				if (f->sub == 32)
-					sums[0] += sums[1];
-				for (int h = 0; h < 2; h++) {
-					out->bias[b * 2 + h] = -f->offset * sums[h];
-					out->sum[b * 2 + h] = out->scale[b] * (float)sums[h];
-				}
-			}
+			round_strip(format_of(type, steps), x + i * k + at, n,
+				at / 32 * out->rows + i * n, out);
 	}
 }
 

@@ -4,9 +4,9 @@
  * Sixteen rows of a weight matrix are taken at a time, a row per vector lane: blocks.c turns their
  * blocks into one common form (unsigned 8-bit values or signed 16-bit ones, a scale and perhaps a
  * minimum per 16 or 32 values), whatever format they are stored in, and multiplies that with any
- * number of rows of activations. An element's bits depend on its two rows alone, so that a token has
- * the same logits alone and among others. For AVX2 and AVX-512 VNNI; elsewhere weights are expanded
- * to f32. */
+ * number of rows of activations. An element's bits depend on its two rows alone, so that a token
+ * has the same logits alone and among others. For AVX2 and AVX-512 VNNI; elsewhere weights are
+ * expanded to f32. */
 #ifndef TENSOR_BLOCKS_H
 #define TENSOR_BLOCKS_H
 
@@ -32,12 +32,13 @@ struct activations {
 
 struct block_kernels {
 	const char *name;
-	/* Is that type multiplied here? Types in floating point are rounded on the way, to 14 bits
-	 * in blocks of 32, which many rows are worth. */
-	bool (*take)(uint32_t type);
+	/* Is that type multiplied here? `steps`: the way of few rows, else that of many, on which
+	 * AVX2 takes floating point too and rounds types of 8 bits and more anew: weights to 13
+	 * bits, activations to 12, 256 to a scale. */
+	bool (*take)(uint32_t type, bool steps);
 	/* Round rows [from, from + m) of x (out->rows, k) for weights of that type. k is a multiple
 	 * of 32. */
-	void (*round)(uint32_t type, const float *x, size_t from, size_t m, size_t k,
+	void (*round)(uint32_t type, bool steps, const float *x, size_t from, size_t m, size_t k,
 		struct activations *out);
 	/* y (m rows of stride ldy, `rows` values each) = rows [from, from + m) of x · wᵀ for up to
 	 * 16 rows of w.
@@ -45,8 +46,8 @@ struct block_kernels {
 	 * behind it.
 	 * `ahead`: the rows that follow are wanted next and are fetched meanwhile. m is at most
 	 * BLOCKS_MOST; `room` holds m * 16 floats. */
-	void (*mul)(uint32_t type, const void *w, size_t rows, bool end, bool ahead, size_t k,
-		const struct activations *x, size_t from, size_t m, float *y, size_t ldy,
+	void (*mul)(uint32_t type, bool steps, const void *w, size_t rows, bool end, bool ahead,
+		size_t k, const struct activations *x, size_t from, size_t m, float *y, size_t ldy,
 		float *room);
 };
 

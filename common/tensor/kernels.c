@@ -154,8 +154,8 @@ take_some(vec (*take)(const void *), size_t size, const void *p, size_t n)
 	return take(some);
 }
 
-/* Four weight rows against one x at a time: x is read once per four rows, while as many bytes behind
- * them are fetched into the second cache, in the order of memory. `take` is inlined. */
+/* Four weight rows against one x at a time: x is read once per four rows, while as many bytes
+ * behind them are fetched into the second cache, in the order of memory. `take` is inlined. */
 static inline __attribute__((always_inline)) void
 dot_rows_of(vec (*take)(const void *), size_t size, const char *w, size_t rows, const float *x,
 	size_t ldx, size_t m, size_t k, float *y, size_t ldy)
@@ -176,9 +176,9 @@ dot_rows_of(vec (*take)(const void *), size_t size, const char *w, size_t rows, 
 				vec v = CAT(xj + e);
 
 				if (j == 0 && e * size % 64 == 0)
-					for (int r = 0; r < 4; r++)
-						__builtin_prefetch(w + 4 * (row + e * size) + r * 64, 0,
-							2);
+					for (size_t r = 0; r < 4; r++)
+						__builtin_prefetch(w + 4 * (row + e * size) +
+							r * 64, 0, 2);
 				for (int r = 0; r < 4; r++)
 					s[r] += take(at[r] + e * size) * v;
 			}
@@ -591,8 +591,8 @@ enum { TILE = 2, TILE_VECS = 4 };
 /* Keys of a panel, and vectors of it. */
 enum { PANEL = 16, PER_PANEL = PANEL / L };
 
-/* m queries and `vecs` vectors of keys from vector `from` of the panels on; m and vecs are constants
- * where this is called */
+/* m queries and `vecs` vectors of keys from vector `from` of the panels on; m and vecs are
+ * constants where this is called */
 static inline __attribute__((always_inline)) void
 scores_tile(const float *q, size_t ldq, const size_t m, const float *panels, size_t from,
 	const size_t vecs, size_t hd, float *s, size_t lds)

@@ -39,8 +39,8 @@ turn(const lanes row[LANES], lanes v[LANES])
 	for (int i = 0; i < LANES; i += 2) {
 		t[i] = MIX(row[i], row[i + 1], 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13,
 			29);
-		t[i + 1] = MIX(row[i], row[i + 1], 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30,
-			15, 31);
+		t[i + 1] = MIX(row[i], row[i + 1], 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14,
+			30, 15, 31);
 	}
 	for (int i = 0; i < LANES; i += 4)
 		for (int j = 0; j < 2; j++) {

@@ -185,6 +185,7 @@ struct mul_blocks {
 	float *const *y;
 	const float *x;
 	size_t m;
+	bool steps;
 	struct pool *pool;
 	struct activations all;
 };
@@ -196,7 +197,7 @@ round_some(void *arg, size_t job, size_t thread)
 	size_t i = job * LAST, n = a->m - i < LAST ? a->m - i : LAST;
 
 	(void)thread;
-	a->b->round((*a->w)->type, a->x, i, n, (*a->w)->cols, &a->all);
+	a->b->round((*a->w)->type, a->steps, a->x, i, n, (*a->w)->cols, &a->all);
 }
 
 static size_t
@@ -229,17 +230,18 @@ mul_panel_blocks(void *arg, size_t job, size_t thread)
 			size_t m = a->m - j < BLOCKS_MOST ? a->m - j : BLOCKS_MOST;
 			bool end = (w->rows - i - n) * stride < BLOCKS_BEHIND;
 
-			a->b->mul(w->type, (const char *)w->data + i * stride, n, end,
-				i + n < w->rows && a->m <= LAST, w->cols, &a->all, j, m, y + j * w->rows + i, w->rows, room);
+			a->b->mul(w->type, a->steps, (const char *)w->data + i * stride, n, end,
+				i + n < w->rows && a->m <= LAST, w->cols, &a->all, j, m,
+				y + j * w->rows + i, w->rows, room);
 		}
 }
 
 static void
 mul_blocks(struct pool *p, const struct weight *const *w, float *const *y, size_t n, const float *x,
-	size_t m)
+	size_t m, bool steps)
 {
 	size_t k = (*w)->cols, jobs = 0;
-	struct mul_blocks a = { blocks(), w, y, x, m, p, { 0 } };
+	struct mul_blocks a = { blocks(), w, y, x, m, steps, p, { 0 } };
 	char *room = pool_scratch(p, pool_size(p), m * (2 * k + k / 32 * 4 + k / 16 * 8));
 
 	a.all.rows = m;
@@ -262,14 +264,10 @@ use_f32(void)
 	return wish && strcmp(wish, "f32") == 0;
 }
 
-/* Tokens that come alone meet weights in floating point as they are: rounding them costs as much as
- * their products. */
 static bool
 use_blocks(const struct weight *w, bool steps)
 {
-	bool stored = w->type != TYPE_F32 && w->type != TYPE_F16 && w->type != TYPE_BF16;
-
-	return blocks() && blocks()->take(w->type) && (stored || !steps) && w->cols % 32 == 0 &&
+	return blocks() && blocks()->take(w->type, steps) && w->cols % 32 == 0 &&
 		(steps || !gemm_bf16_amx()) && !use_f32();
 }
 
@@ -317,7 +315,7 @@ weight_mul_all(struct pool *p, const struct weight *const *w, float *const *y, s
 		if (use_blocks(w[i], steps)) {
 			while (i + same < n && w[i + same]->type == w[i]->type)
 				same++;
-			mul_blocks(p, w + i, y + i, same, x, m);
+			mul_blocks(p, w + i, y + i, same, x, m, steps);
 		} else {
 			(steps ? mul_few : mul_many)(p, w[i], x, m, y[i]);
 		}
