@@ -70,15 +70,15 @@ printf 'what\tvalue\tunit\tfloor\tverdict\n'
 row 'sr-debias: start' "$(seconds 11 sr-debias)" s at-most 0.1
 echo 'Thank you, the second parcel came today.' > "$work/one"
 in=$work/one
-row 'sr-debias: one benign line' "$(seconds 5 sr-debias)" s
+row 'sr-debias: one benign line' "$(seconds 5 sr-debias)" s at-most 0.1
 
-n=1000
+n=3000
 log_lines $n > "$work/log"
 [ "$(sort -u "$work/log" | grep -cE '^.{80}$')" -eq $n ]
 in=$work/log
 time=$(seconds 3 sr-debias -v)
 sed 's/^sr-debias: /# /' "$work/err"
-row 'sr-debias: benign log lines of 80 characters' "$(per $n "$time")" lines/s at-least 200
+row 'sr-debias: benign log lines of 80 characters' "$(per $n "$time")" lines/s at-least 1000
 
 # Unsafe texts as people write them.
 sr-prompt -i csv < data/pairs.csv |
@@ -86,7 +86,7 @@ sr-prompt -i csv < data/pairs.csv |
 in=$work/unsafe
 time=$(seconds 3 sr-debias -v)
 sed 's/^sr-debias: /# /' "$work/err"
-row 'sr-debias: unsafe lines' "$(per "$(wc -l < "$in")" "$time")" lines/s
+row 'sr-debias: unsafe lines' "$(per "$(wc -l < "$in")" "$time")" lines/s at-least 60
 
 head -n 64 "$work/unsafe" | sr-prompt -i lines > "$work/prompts"
 in=$work/prompts

@@ -218,3 +218,19 @@ for i in {1..20}; do
 done >> "$TMP/own"
 contract $embedded "$TMP/own"
 same_as_generate $embedded "$TMP/own" > /dev/null
+
+# The gate passes little that the model finds unsafe, and stands back where the threshold is not the one it was made for.
+sr-prompt -i csv --template plain < data/pairs.csv | jq -r 'select(.split != "train") | .text' > "$TMP/judged"
+for threshold in '' --threshold=0.1; do
+	for gate in --gate --no-gate; do
+		sr-debias -m $embedded --check $gate $threshold "$TMP/judged" > "$TMP/found$gate" || [ $? -eq 1 ]
+	done
+	if [ -n "$threshold" ]; then
+		cmp "$TMP/found--gate" "$TMP/found--no-gate" || die 'the gate works below its threshold'
+	else
+		extra=$(comm -23 <(sort "$TMP/found--gate") <(sort "$TMP/found--no-gate") | wc -l)
+		[ "$extra" -eq 0 ] || die "the gate found $extra texts that the model does not"
+		awk 'FNR == NR { n++; next } { m++ } END { exit !(n >= 0.97 * m && m > 20) }' \
+			"$TMP/found--gate" "$TMP/found--no-gate" || die 'the gate misses too much'
+	fi
+done

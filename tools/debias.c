@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/data.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/opt.h"
@@ -30,11 +31,12 @@ static struct {
 	struct opt_list adapters;
 	long threads;
 	double threshold;
-	bool diff, dry_run, check, verbose;
+	bool gate, diff, dry_run, check, verbose;
 } o = {
 	.stream = { .format = "lines", .main = "text", .same = true },
 	.on_fail = "keep",
 	.threshold = -1,
+	.gate = true,
 };
 
 static const struct opt opts[] = {
@@ -43,6 +45,8 @@ static const struct opt opts[] = {
 		"threads (default: what the machine allows)", 1, 1024 },
 	{ 0, "threshold", OPT_REAL, &o.threshold, "P",
 		"unsafe from this P(unsafe) on (default: the model's)", 0, 1 },
+	{ 0, "gate", OPT_FLAG, &o.gate, NULL,
+		"ask the model only where the installed gate has doubts (default)", 0, 0 },
 	{ 0, "on-fail", OPT_PICK, &o.on_fail, "keep|mask|drop",
 		"what to do with unsafe text that has no good rewrite (default keep)", 0, 0 },
 	{ 0, "diff", OPT_FLAG, &o.diff, NULL,
@@ -376,17 +380,39 @@ summary(const struct run *r)
 	buf_release(&b);
 }
 
+/* The installed gate, where there is one and it is the model's; else NULL. */
+static struct ngram *
+open_gate(struct rewriter *rw)
+{
+	char *path = o.gate && o.adapters.n == 0 ? data_find("models/gate.gguf") : NULL;
+	struct ngram *gate;
+	struct err e;
+
+	if (!path)
+		return NULL;
+	gate = ngram_open(path, &e);
+	if (!gate)
+		tool_die(&e);
+	free(path);
+	if (rewriter_gate(rw, gate))
+		return gate;
+	ngram_free(gate);
+	return NULL;
+}
+
 /* The whole run: 1 when --check found something, else 0. */
 static int
 debias(const struct model *m, struct pool *p, char **files, int n)
 {
 	struct run *r = mem_alloc(1, sizeof *r);
+	struct ngram *gate;
 	struct err e;
 	int found;
 
 	r->rw = rewriter_new(m, p, o.threshold, &e);
 	if (!r->rw)
 		tool_die(&e);
+	gate = open_gate(r->rw);
 	r->colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
 	if (n == 0)
 		read_file(r, "-");
@@ -403,6 +429,7 @@ debias(const struct model *m, struct pool *p, char **files, int n)
 		rewrite_release(&r->texts[i]);
 	buf_release(&r->line);
 	rewriter_free(r->rw);
+	ngram_free(gate);
 	free(r);
 	return found;
 }

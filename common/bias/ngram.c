@@ -20,6 +20,7 @@ struct ngram {
 	struct features f;
 	float *weights;
 	double intercept, temperature, threshold;
+	double of_temperature, of_threshold; /* of the model it was distilled from, else NAN */
 	char *path;
 };
 
@@ -93,6 +94,9 @@ read_file(struct ngram *n, const struct gguf *g, struct err *e)
 		read_real(g, ARCHITECTURE ".temperature", &n->temperature, e) < 0 ||
 		read_real(g, ARCHITECTURE ".threshold", &n->threshold, e) < 0)
 		return -1;
+	if (!gguf_real(g, ARCHITECTURE ".distilled.temperature", &n->of_temperature) ||
+		!gguf_real(g, ARCHITECTURE ".distilled.threshold", &n->of_threshold))
+		n->of_temperature = n->of_threshold = NAN;
 	if (n->temperature <= 0)
 		return err_set(e, "the temperature is not above 0");
 	if (n->threshold < 0 || n->threshold > 1)
@@ -175,6 +179,13 @@ double
 ngram_threshold(const struct ngram *n)
 {
 	return n->threshold;
+}
+
+bool
+ngram_distilled(const struct ngram *n, double temperature, double threshold)
+{
+	return fabs(n->of_temperature - temperature) < 1e-6 &&
+		fabs(n->of_threshold - threshold) < 1e-6;
 }
 
 const char *

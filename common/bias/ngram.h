@@ -28,6 +28,9 @@ void ngram_free(struct ngram *g);
 double ngram_score(const struct ngram *g, const char *text, size_t len);
 /* From where on a text counts as unsafe. */
 double ngram_threshold(const struct ngram *g);
+/* Was it distilled (pipelines/gate) from the judgements of a model of this temperature and
+ * threshold? Then texts below its own threshold are almost always below the model's. */
+bool ngram_distilled(const struct ngram *g, double temperature, double threshold);
 const char *ngram_path(const struct ngram *g);
 
 /* A judge to write: 2^features.bits weights, the caller's. */

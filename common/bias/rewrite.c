@@ -20,6 +20,7 @@ struct rewriter {
 	const struct model *m;
 	struct pool *pool;
 	struct judge *judge;
+	const struct ngram *gate; /* or NULL */
 	struct forward *f;
 	struct generator *gen; /* made when there is something to rewrite */
 	char *source;          /* the rewrite template */
@@ -135,6 +136,17 @@ rewriter_calibrated(const struct rewriter *r)
 	return judge_calibrated(r->judge);
 }
 
+bool
+rewriter_gate(struct rewriter *r, const struct ngram *gate)
+{
+	double own = judge_threshold(r->judge);
+
+	if (r->threshold < own || !ngram_distilled(gate, judge_temperature(r->judge), own))
+		return false;
+	r->gate = gate;
+	return true;
+}
+
 /* P(unsafe) of each text, at j[i].p[0] until the next call. */
 static int
 score(struct rewriter *r, struct judged *j, size_t n, struct err *e)
@@ -156,7 +168,7 @@ int
 rewriter_judge(struct rewriter *r, struct rewrite *t, size_t n, struct err *e)
 {
 	struct judged *j = mem_alloc(n, sizeof *j);
-	size_t k = 0;
+	size_t *of = mem_alloc(n, sizeof *of), k = 0;
 	int status;
 
 	for (size_t i = 0; i < n; i++) {
@@ -167,17 +179,21 @@ rewriter_judge(struct rewriter *r, struct rewrite *t, size_t n, struct err *e)
 		t[i].before = t[i].after = NAN;
 		buf_clear(&t[i].output);
 		buf_clear(&t[i].detail);
-		if (prose)
-			j[k++] = (struct judged){ t[i].text, t[i].len, NULL };
+		if (!prose || (r->gate && ngram_score(r->gate, t[i].text, t[i].len) <
+			ngram_threshold(r->gate)))
+			continue;
+		of[k] = i;
+		j[k++] = (struct judged){ t[i].text, t[i].len, NULL };
 	}
 	status = score(r, j, k, e);
-	for (size_t i = k = 0; status == 0 && i < n; i++) {
-		if (t[i].outcome == OUTCOME_SKIPPED)
-			continue;
-		t[i].before = j[k++].p[0];
-		if (!(t[i].before < r->threshold))
-			t[i].outcome = OUTCOME_UNSAFE;
+	for (size_t i = 0; status == 0 && i < k; i++) {
+		struct rewrite *to = &t[of[i]];
+
+		to->before = j[i].p[0];
+		if (!(to->before < r->threshold))
+			to->outcome = OUTCOME_UNSAFE;
 	}
+	free(of);
 	free(j);
 	return status;
 }

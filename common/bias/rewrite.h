@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/pool.h"
 #include "bias/guard.h"
+#include "bias/ngram.h"
 #include "model/model.h"
 
 enum outcome {
@@ -33,7 +34,7 @@ struct rewrite {
 	size_t len;
 	enum outcome outcome; /* out: the rest */
 	enum fault fault;     /* why it was refused */
-	double before, after; /* P(unsafe) of text and output; NAN where it was not asked for */
+	double before, after; /* P(unsafe) of text and output; NAN where nobody asked */
 	struct buf output;    /* what the model wrote, kept for reports where it is refused */
 	struct buf detail;    /* one phrase on the fault, or empty */
 };
@@ -49,6 +50,11 @@ struct rewriter *rewriter_new(const struct model *m, struct pool *p, double thre
 void rewriter_free(struct rewriter *r);
 double rewriter_threshold(const struct rewriter *r);
 bool rewriter_calibrated(const struct rewriter *r);
+
+/* From now on a text below the gate's threshold is benign and the model is not asked. False, and
+ * nothing changes, where the gate was distilled from another model, or at a threshold above the one
+ * in use. The gate stays the caller's. */
+bool rewriter_gate(struct rewriter *r, const struct ngram *gate);
 
 /* Judge all, no more: each text becomes skipped, benign or unsafe. Output and detail are
  * cleared. */

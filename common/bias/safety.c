@@ -259,6 +259,12 @@ judge_threshold(const struct judge *j)
 	return j->threshold;
 }
 
+double
+judge_temperature(const struct judge *j)
+{
+	return j->temperature;
+}
+
 size_t
 judge_n_values(const struct judge *j)
 {

@@ -27,6 +27,7 @@ struct judge *judge_new(const struct model *m, const char *task, struct err *e);
 void judge_free(struct judge *j);
 bool judge_calibrated(const struct judge *j);
 double judge_threshold(const struct judge *j); /* 0.5 when the model names none */
+double judge_temperature(const struct judge *j);
 size_t judge_n_values(const struct judge *j);
 /* "unsafe", "benign"; "no", "mild", "high"; ... without the blank that may stand before a
  * continuation. */

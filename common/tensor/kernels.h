@@ -2,7 +2,8 @@
  *
  * kernels.c is plain C on GCC's portable vectors, as wide as the level's registers. It is compiled
  * once per CPU level (generic, avx2, avx512) and the best one that the CPU has is chosen at run
- * time; SR_CPU=generic|avx2|avx512 forces one. Sums run over lanes and are folded in a fixed order. */
+ * time; SR_CPU=generic|avx2|avx512 forces one. Sums run over lanes and are folded in a fixed
+ * order. */
 #ifndef TENSOR_KERNELS_H
 #define TENSOR_KERNELS_H
 

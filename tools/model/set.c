@@ -17,8 +17,8 @@ key_type(const struct gguf *g, const char *key)
 		const char *begin, *end;
 		enum gguf_type type;
 	} known[] = {
-		{ "sr.", ".temperature", GGUF_F32 },
-		{ "sr.", ".threshold", GGUF_F32 },
+		{ "sr", ".temperature", GGUF_F32 },
+		{ "sr", ".threshold", GGUF_F32 },
 		{ "sr.", ".values", GGUF_ARR },
 		{ "tokenizer.ggml.", "_token_id", GGUF_U32 },
 		{ "tokenizer.ggml.add_", "", GGUF_BOOL },
