@@ -297,10 +297,10 @@ take(void *arg, size_t job, size_t thread)
 	}
 	if (s->draft.n > 0)
 		s->daring = right == s->draft.n ? 2 * s->daring : right + 1;
-	if (s->daring > g->g.draft)
-		s->daring = g->g.draft;
 	if (s->daring < DRAFT_LEAST)
 		s->daring = DRAFT_LEAST;
+	if (s->daring > g->g.draft) /* none, perhaps */
+		s->daring = g->g.draft;
 	kv_cut(&s->kv, s->ids.n - 1);
 }
 

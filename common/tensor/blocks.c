@@ -100,6 +100,7 @@ fifth(lanes bits, int j)
 	return ((bits >> 4 * j & 15) * 0x00204081 & 0x01010101) << 4;
 }
 
+#ifndef WIDE
 static void
 unpack_q8_0(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)
 {
@@ -115,6 +116,7 @@ unpack_q8_0(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct stri
 		}
 	}
 }
+#endif
 
 static void
 unpack_q4_0(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)
@@ -350,16 +352,53 @@ unpack_iq4_xs(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct st
 
 #ifdef WIDE
 
-/* Formats of 8 bits, whose products do not fit into the sums of bytes: in 16 bits, and so that a
- * strip shares a scale, which saves time where rows are many. */
-#define WIDENED(format, offset) \
-	static void \
-	unpack_wide_##format(const uint8_t *w, size_t stride, size_t ahead, size_t n, \
-		struct strip *s) \
-	{ \
-		unpack_##format(w, stride, ahead, n, s); \
-		widen(s, n, offset); \
-	} \
+/* Formats of 8 bits, whose products do not fit into the sums of bytes, in 16 bits. */
+static inline void
+put_wide(lanes v, lanes *wide)
+{
+	wide[0] = (lanes)((pairs)v << 8 >> 8);
+	wide[8] = (lanes)((pairs)v >> 8);
+}
+
+static void
+unpack_wide_q8_0(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)
+{
+	for (size_t b = 0; b < n; b += 2, w += 68) { /* a pair is 17 words */
+		lanes v[24], *wide = s->wide + b * 16;
+
+		load(w, stride, ahead, 17, v);
+		s->d[b] = half(v[0]);
+		s->d[b + 1] = half(v[8] >> 16);
+		for (int j = 0; j < 8; j++) {
+			put_wide(shifted(v[j], v[j + 1]), wide + j);
+			put_wide(v[9 + j], wide + 16 + j);
+		}
+	}
+}
+
+static inline void
+widen(struct strip *s, size_t n)
+{
+	for (size_t j = 0; j < n * 8; j++)
+		put_wide(unsign(s->q[j]), s->wide + j / 8 * 16 + j % 8);
+}
+
+static void
+unpack_wide_iq4_nl(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)
+{
+	unpack_iq4_nl(w, stride, ahead, n, s);
+	widen(s, n);
+}
+
+static void
+unpack_wide_iq4_xs(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)
+{
+	unpack_iq4_xs(w, stride, ahead, n, s);
+	widen(s, n);
+}
+
+/* The same where rows are many: a strip shares a scale, which saves time. */
+#define LEVELLED(format) \
 	static void \
 	unpack_level_##format(const uint8_t *w, size_t stride, size_t ahead, size_t n, \
 		struct strip *s) \
@@ -367,9 +406,9 @@ unpack_iq4_xs(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct st
 		unpack_wide_##format(w, stride, ahead, n, s); \
 		level_blocks(s, n); \
 	}
-WIDENED(q8_0, 128)
-WIDENED(iq4_nl, 128)
-WIDENED(iq4_xs, 128)
+LEVELLED(q8_0)
+LEVELLED(iq4_nl)
+LEVELLED(iq4_xs)
 
 static void
 unpack_f32(const uint8_t *w, size_t stride, size_t ahead, size_t n, struct strip *s)

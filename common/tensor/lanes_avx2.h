@@ -80,20 +80,7 @@ look_up(const uint8_t table[16], lanes v)
 	return (lanes)_mm256_shuffle_epi8(entries, (__m256i)v);
 }
 
-/* Unsigned bytes with an offset become signed numbers of 16 bits. */
-static inline void
-widen(struct strip *s, size_t n, uint8_t offset)
-{
-	for (size_t j = 0; j < n * 8; j++) {
-		pairs v = (pairs)_mm256_sub_epi8((__m256i)s->q[j], _mm256_set1_epi8((char)offset));
-		size_t at = j / 8 * 16 + j % 8;
-
-		s->wide[at] = (lanes)(v << 8 >> 8);
-		s->wide[at + 8] = (lanes)(v >> 8);
-	}
-}
-
-/* The largest magnitude of 0 to 31, as its bits: those of what is not a number are larger than any
+/* The larger of `most` and the magnitude of x, as its bits: those of what is not a number are larger than any
  * number's. */
 static inline ilanes
 larger(ilanes most, flanes x)
