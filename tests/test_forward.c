@@ -326,7 +326,7 @@ START_TEST(on_tape)
 			(struct chunk){ NULL, s->ids + total, lengths[i], (lengths[i] + 1) / 2 };
 		total += lengths[i];
 	}
-	ck_assert_int_eq(tape_init(&tape, &s->c, total, &s->e), 0);
+	ck_assert_int_eq(tape_init(&tape, &s->c, total, false, &s->e), 0);
 	ck_assert_int_eq(forward_tape(s->f, chunks, N(lengths), &tape, s->out, &s->e), 0);
 	ck_assert_int_eq(forward_run(s->f, chunks, N(lengths), s->other, &s->e), 0);
 	same(s, s->other, s->out, 1 + 35 + 1 + 5, "without caches");

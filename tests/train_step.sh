@@ -84,7 +84,7 @@ rates()
 	local want=$1
 
 	shift
-	sr-train-step -m tiny.gguf -o out.gguf --batch 1 --rate 1 --steps 12 "$@" < once.jsonl > log 2> err
+	sr-train-step -m tiny.gguf -o out.gguf --batch 1 --rate 1 --steps 12 --divergence 0 "$@" < once.jsonl > log 2> err
 	holds "map(.learning_rate) as \$got | $want as \$want |
 		(\$got | length == 12) and all(range(12); (\$got[.] - \$want[.]) | fabs < 1e-6)"
 }
@@ -311,3 +311,76 @@ rm out.gguf
 sr-train-step -m tiny.gguf --dry-run < thrice.jsonl > log 2> err
 says 'training all 0.0'
 [ ! -s log ] || fail 'a dry run has a log'
+
+# What is trained: the answer and the end behind it, none of the prompt.
+sr-train-step -m tiny.gguf --show-mask < once.jsonl > log 2> err
+holds 'length == 32 and all(.[]; (.given | endswith("<|rewrite|>")) and (.trained | endswith("<|end|>")))'
+diff <(jq -r .completion prompts.jsonl) <(jq -r '.trained | rtrimstr("<|end|>")' log)
+[ "$(jq -s 'map(.targets) | add' log)" = "$(jq -s 'map((.tokens | length) - .loss_from) | add' once.jsonl)" ]
+
+# Layers computed twice: the same bytes, less memory.
+sr-train-step -m tiny.gguf -o recomputed.gguf "${whole[@]}" --recompute < thrice.jsonl > log 2> err
+cmp whole.gguf recomputed.gguf
+megabytes() { sr-train-step -m init.gguf --dry-run --pass-tokens 8192 "$@" 2>&1 | sed -n 's/.*, \([0-9]*\) MB$/\1/p'; }
+[ "$(megabytes --recompute)" -lt "$(megabytes)" ] || fail 'recomputing saves nothing'
+
+# Some tensors alone.
+sr-train-step -m tiny.gguf -o some.gguf "${whole[@]}" --train-only 'blk.1.ffn_*' --train-only output_norm.weight \
+	--weight-decay 0.1 < thrice.jsonl > log 2> err
+sr-model diff tiny.gguf some.gguf > changes || [ $? = 1 ]
+for tensor in blk.1.ffn_up.weight output_norm.weight; do grep -q "$tensor" changes || fail "$tensor was not trained"; done
+! grep -E 'blk\.0\.|attn|token_embd' changes || fail 'more was trained'
+refuses 1 "no tensor matches 'blk.9.*'" sr-train-step -m tiny.gguf -o out.gguf --train-only 'blk.9.*' < once.jsonl
+refuses 2 'an adapter has --targets' sr-train-step -m tiny.gguf -o out.gguf --lora 2 --train-only 'blk.*' < once.jsonl
+
+# Epochs, of a pipe: three times the same is what stood there thrice.
+cat once.jsonl | sr-train-step -m tiny.gguf -o epochs.gguf "${whole[@]}" --epochs 3 > log 2> err
+diff <(jq -c 'del(.tokens_per_s)' log) <(jq -c 'del(.tokens_per_s)' whole.log)
+times 180 > many.jsonl
+status=0
+sr-train-step -m tiny.gguf -o out.gguf --batch 1000 --epochs 2 --spool-limit 1 < many.jsonl > log 2> err || status=$?
+[ $status = 1 ] || fail "too much to spool: exit $status"
+says 'more than 1 MB: see --spool-limit'
+
+# In another order: as many records and tokens, other batches; killed at any moment, again and again (SR_KILLS times),
+# and taken up from whatever the disk has, it ends as if undisturbed.
+mixed=(--rate 1e-3 --batch 2 --epochs 30 --shuffle 20 --group-by-length --seed 3 --save-every 1)
+sr-train-step -m tiny.gguf -o mixed.gguf "${mixed[@]}" < once.jsonl > mixed.log 2> err
+jq -es 'last.records == 960' mixed.log > /dev/null || fail 'not every record came 30 times'
+[ "$(jq -s 'map(.tokens) | add' mixed.log)" = $((10 * tokens)) ] || fail 'not every token came as often'
+sr-train-step -m tiny.gguf -o other.gguf "${mixed[@]}" --seed 4 < once.jsonl > log 2> err
+! cmp -s mixed.gguf other.gguf || fail 'the seed changes nothing'
+kills=0
+for ((i = 0; i < ${SR_KILLS:-8}; i++)); do
+	sr-train-step -m tiny.gguf -o loop.gguf "${mixed[@]}" --resume < once.jsonl > log 2> err &
+	pid=$!
+	sleep "0.$(printf '%03d' $((5 + i * 37 % 90)))"
+	kill -9 $pid 2> /dev/null && kills=$((kills + 1))
+	wait $pid 2> /dev/null || true
+	[ ! -e loop.gguf ] || break
+done
+[ $kills -gt 2 ] || fail "only $kills kills"
+[ -e loop.gguf ] || sr-train-step -m tiny.gguf -o loop.gguf "${mixed[@]}" --resume < once.jsonl > log 2> err
+cmp mixed.gguf loop.gguf
+
+# The loss goes up and up: it ends, and the checkpoint is named. It stays as it was.
+status=0
+sr-train-step -m tiny.gguf -o wild.gguf --batch 4 --epochs 20 --rate 1 --clip 0 --divergence 0.5 --save-every 1 < once.jsonl \
+	> log 2> err || status=$?
+[ $status = 1 ] || fail "divergence: exit $status"
+says 'the loss diverges'
+says "wild.gguf.checkpoint has step $(($(wc -l < log) - 1))"
+[ ! -e wild.gguf ] || fail 'a model was written'
+
+# A full disk: an error, and the old checkpoint stands.
+mkdir small
+if mount -t tmpfs -o size=200k tmpfs small 2> /dev/null; then
+	trap 'umount small' EXIT
+	status=0
+	sr-train-step -m tiny.gguf -o out.gguf "${whole[@]}" --save-every 2 --checkpoint small/c < thrice.jsonl > log 2> err || status=$?
+	[ $status = 1 ] || fail "a full disk: exit $status"
+	says 'No space left on device'
+	[ "$(ls small)" = c ] || fail "left behind: $(ls small)"
+	umount small
+	trap - EXIT
+fi

@@ -16,6 +16,7 @@
 #include "stream/stream.h"
 #include "tensor/gemm.h"
 #include "train/checkpoint.h"
+#include "train/feed.h"
 #include "train/schedule.h"
 
 static struct {
@@ -24,8 +25,10 @@ static struct {
 		*targets;
 	double rate, warmup, clip, weight_decay, beta1, beta2, alpha, dropout;
 	long steps, batch, batch_tokens, pass_tokens, max_tokens, save_every, valid_every, patience,
-		threads, lora, seed;
-	bool resume, dry_run, rslora;
+		threads, lora, seed, epochs, shuffle, spool_limit;
+	double divergence;
+	struct opt_list only;
+	bool resume, dry_run, rslora, recompute, group, show_mask;
 } o = {
 	.stream = { .format = "jsonl", .main = "tokens" },
 	.schedule = "constant",
@@ -40,6 +43,9 @@ static struct {
 	.batch = 16,
 	.pass_tokens = 2048,
 	.valid_every = 100,
+	.epochs = 1,
+	.spool_limit = 4096,
+	.divergence = 3,
 };
 
 static const struct opt opts[] = {
@@ -59,6 +65,8 @@ static const struct opt opts[] = {
 	{ 'a', "adapter", OPT_TEXT, &o.adapter, "FILE",
 		"go on training this adapter, a GGUF file or PEFT folder", 0, 0 },
 	{ 's', "seed", OPT_INT, &o.seed, "N", "seed of the adapter and of dropout (1)", 0, 1e9 },
+	{ 0, "train-only", OPT_LIST, &o.only, "PATTERN",
+		"of a whole model, the tensors of such names alone (blk.*.ffn_*.weight)", 0, 0 },
 	{ 0, "rate", OPT_REAL, &o.rate, "R", "peak learning rate (0.0003)", 0, 1e9 },
 	{ 0, "schedule", OPT_PICK, &o.schedule, "constant|linear|cosine",
 		"learning rate after warm-up (constant)", 0, 0 },
@@ -71,8 +79,20 @@ static const struct opt opts[] = {
 		"instead: as many whole records as fit in N tokens", 0, 1e8 },
 	{ 0, "pass-tokens", OPT_INT, &o.pass_tokens, "N",
 		"tokens held at a time; a larger batch accumulates gradients (2048)", 16, 1e7 },
+	{ 0, "recompute", OPT_FLAG, &o.recompute, NULL,
+		"keep the layers' inputs alone: far less memory, a third more time", 0, 0 },
+	{ 0, "epochs", OPT_INT, &o.epochs, "N",
+		"go through the records N times (1)", 1, 1e6 },
+	{ 0, "shuffle", OPT_INT, &o.shuffle, "N",
+		"draw records from a buffer of N (0: as they come)", 0, 1e8 },
+	{ 0, "group-by-length", OPT_FLAG, &o.group, NULL,
+		"batches of records of like length", 0, 0 },
+	{ 0, "spool-limit", OPT_INT, &o.spool_limit, "MB",
+		"what the records of later epochs may take in TMPDIR (4096)", 1, 1e9 },
 	{ 0, "max-tokens", OPT_INT, &o.max_tokens, "N",
 		"longest record (the model's context)", 2, 1e7 },
+	{ 0, "divergence", OPT_REAL, &o.divergence, "X",
+		"stop when the mean loss is X over its lowest, 0: never (3)", 0, 1e9 },
 	{ 0, "clip", OPT_REAL, &o.clip, "X", "largest gradient norm, 0 for none (1)", 0, 1e9 },
 	{ 0, "weight-decay", OPT_REAL, &o.weight_decay, "X",
 		"on matrices, not on norms (0.01)", 0, 10 },
@@ -94,6 +114,8 @@ static const struct opt opts[] = {
 		"go on from the checkpoint, if there is one", 0, 0 },
 	{ 0, "dry-run", OPT_FLAG, &o.dry_run, NULL,
 		"say what would be trained and with how much memory", 0, 0 },
+	{ 0, "show-mask", OPT_FLAG, &o.show_mask, NULL,
+		"write the records' texts, what is given and what is trained; no training", 0, 0 },
 	{ 't', "threads", OPT_INT, &o.threads, "N",
 		"threads (what affinity and the cgroup allow)", 1, 4096 },
 	STREAM_OPTS(o.stream),
@@ -141,12 +163,14 @@ struct run {
 	struct trainer t;
 	struct progress_state s;
 	struct stream *in;
+	struct feed *feed;
 	struct example *batch, *valid, held; /* held: read, but the batch was full */
 	size_t n, cap, n_valid;
 	bool have_held, ended;
 	size_t skipped;        /* bad records, with -k */
 	size_t blank;          /* records of blank texts */
 	char *checkpoint, *options;
+	uint64_t saved;        /* the step of the checkpoint on disk; 0: there is none */
 	struct progress progress;
 	/* this process's first step */
 	double start, start_share;
@@ -180,22 +204,21 @@ wait_input(struct run *r)
 	return stop_signal || save_signal;
 }
 
-/* The next example: 1, 0 at the end, -1 on a bad record. */
-static int
-next_example(struct run *r, struct example *x, struct err *e)
+/* The next example of the stream, for the feed. */
+static enum feed_status
+read_example(void *arg, struct example *x, struct err *e)
 {
+	struct run *r = arg;
 	int status;
 
-	if (r->have_held) {
-		*x = r->held;
-		r->have_held = false;
-		return 1;
-	}
 	for (;;) {
-		struct record *rec = stream_read(r->in, &status, e);
+		struct record *rec;
 
+		if (wait_input(r))
+			return FEED_WAIT;
+		rec = stream_read(r->in, &status, e);
 		if (!rec)
-			return status;
+			return status < 0 ? FEED_ERROR : FEED_END;
 		if (record_is_summary(rec)) {
 			record_free(rec);
 			continue;
@@ -203,11 +226,21 @@ next_example(struct run *r, struct example *x, struct err *e)
 		status = example_read(x, rec, r->m->c.n_vocab, longest(r), e);
 		record_free(rec);
 		if (status == 0)
-			return 1;
+			return FEED_EXAMPLE;
 		if (status < 0 && !o.stream.keep)
-			return -1;
+			return FEED_ERROR;
 		*(status > 0 ? &r->blank : &r->skipped) += 1;
 	}
+}
+
+static void
+open_feed(struct run *r)
+{
+	size_t batch = o.batch_tokens ? 16 : (size_t)o.batch;
+	struct feed_opts f = { (size_t)o.epochs, (size_t)o.shuffle, o.group ? batch : 0,
+		(uint64_t)o.seed, (uint64_t)o.spool_limit * 1000000 };
+
+	r->feed = feed_new(&f, read_example, r);
 }
 
 static void
@@ -228,17 +261,25 @@ fill(struct run *r, struct err *e)
 	for (size_t i = 0; i < r->n; i++)
 		tokens += r->batch[i].n;
 	for (;;) {
+		enum feed_status status = FEED_END;
 		struct example x;
-		int status;
 
 		if (!o.batch_tokens && r->n == (size_t)o.batch)
 			return 1;
-		if (!r->have_held && !r->ended && wait_input(r))
+		if (stop_signal || save_signal)
 			return 0;
-		status = r->ended ? 0 : next_example(r, &x, e);
-		if (status < 0)
+		if (r->have_held) {
+			x = r->held;
+			r->have_held = false;
+			status = FEED_EXAMPLE;
+		} else if (!r->ended) {
+			status = feed_next(r->feed, &x, e);
+		}
+		if (status == FEED_ERROR)
 			return -1;
-		if (status == 0) {
+		if (status == FEED_WAIT)
+			return 0;
+		if (status == FEED_END) {
 			r->ended = true;
 			return r->n > 0;
 		}
@@ -263,6 +304,36 @@ save(struct run *r)
 
 	if (checkpoint_save(r->checkpoint, &r->t, &r->s, r->options, &e) < 0)
 		die(r, &e);
+	r->saved = r->t.step;
+}
+
+/* Training cannot go on; the checkpoint on disk stays as it is. */
+_Noreturn static void
+give_up(struct run *r, struct err *e)
+{
+	struct err more = *e;
+
+	if (r->saved)
+		err_set(&more, "%s; %s has step %llu", e->msg, r->checkpoint,
+			(unsigned long long)r->saved);
+	die(r, &more);
+}
+
+/* See that the loss, as a running mean, has not risen far over the lowest it was. */
+static void
+watch_loss(struct run *r, double loss)
+{
+	bool first = r->s.lowest == INFINITY;
+	struct err e;
+
+	r->s.mean = first ? loss : 0.9 * r->s.mean + 0.1 * loss;
+	if (r->s.mean < r->s.lowest)
+		r->s.lowest = r->s.mean;
+	if (o.divergence <= 0 || r->s.mean <= r->s.lowest + o.divergence)
+		return;
+	err_set(&e, "step %llu: the loss diverges, from %.3g to %.3g: lower the rate",
+		(unsigned long long)r->t.step, r->s.lowest, r->s.mean);
+	give_up(r, &e);
 }
 
 /* -o FOLDER/: the adapter goes there as PEFT has it. */
@@ -450,6 +521,11 @@ describe_options(const struct run *r)
 	if (r->adapter)
 		buf_printf(&b, " alpha=%g targets=%s dropout=%g seed=%ld",
 			(double)r->adapter->alpha, o.targets, o.dropout, o.seed);
+	if (o.epochs > 1 || o.shuffle > 1 || o.group)
+		buf_printf(&b, " epochs=%ld shuffle=%ld group=%d feed_seed=%ld", o.epochs,
+			o.shuffle, o.group, o.seed);
+	for (size_t i = 0; i < o.only.n; i++)
+		buf_printf(&b, " only=%s", o.only.v[i]);
 	if (o.valid)
 		buf_printf(&b, " valid=%016llx valid_every=%ld patience=%ld",
 			(unsigned long long)valid, o.valid_every, o.patience);
@@ -465,18 +541,18 @@ resume(struct run *r)
 
 	if (checkpoint_load(r->checkpoint, &r->t, &r->s, r->options, &e) < 0)
 		tool_die(&e);
+	r->saved = r->t.step;
 	for (uint64_t i = 0; i < r->s.records; i++) {
+		enum feed_status status;
 		struct example x;
-		int status;
 
-		while (wait_input(r) && !stop_signal)
+		while ((status = feed_next(r->feed, &x, &e)) == FEED_WAIT && !stop_signal)
 			save_signal = 0; /* nothing new to save */
 		if (stop_signal)
 			tool_fail("stopped by signal %d before a new record", (int)stop_signal);
-		status = next_example(r, &x, &e);
-		if (status < 0)
+		if (status == FEED_ERROR)
 			tool_die(&e);
-		if (status == 0)
+		if (status == FEED_END)
 			tool_fail("stdin ends after %llu records, but %s has seen %llu",
 				(unsigned long long)i, r->checkpoint,
 				(unsigned long long)r->s.records);
@@ -523,7 +599,8 @@ share_read(void)
 	struct stat st;
 	off_t at;
 
-	if (fstat(STDIN_FILENO, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0)
+	if (o.epochs > 1 || fstat(STDIN_FILENO, &st) < 0 || !S_ISREG(st.st_mode) ||
+		st.st_size <= 0)
 		return 0;
 	at = lseek(STDIN_FILENO, 0, SEEK_CUR);
 	return at < 0 || at > st.st_size ? 0 : (double)at / (double)st.st_size;
@@ -580,7 +657,7 @@ step(struct run *r)
 		kind++;
 	rate = schedule_rate(kind, o.rate, r->t.step + 1, warmup_steps(), (size_t)o.steps);
 	if (trainer_step(&r->t, r->batch, r->n, rate, &s, &e) < 0)
-		die(r, &e);
+		give_up(r, &e);
 	for (size_t i = 0; i < r->n; i++)
 		r->s.hash = example_hash(r->s.hash, &r->batch[i]);
 	r->s.loss = s.loss;
@@ -589,6 +666,7 @@ step(struct run *r)
 	batch_clear(r);
 	log_step(r, &s, rate, clock_now() - before);
 	say_time(r);
+	watch_loss(r, s.loss);
 	progress_add(&r->progress, 1);
 	if (o.valid && r->t.step % (uint64_t)o.valid_every == 0 && validate(r))
 		return true;
@@ -656,6 +734,7 @@ release(struct run *r)
 		example_release(&r->valid[i]);
 	free(r->valid);
 	free(r->s.best_weights);
+	feed_free(r->feed);
 	stream_free(r->in);
 	trainer_release(&r->t); /* its scratch is per thread of the pool */
 	pool_free(pool);
@@ -663,6 +742,44 @@ release(struct run *r)
 	model_free(r->m);
 	free(r->checkpoint);
 	free(r->options);
+}
+
+static void
+put_tokens(struct buf *b, const char *name, const struct tokenizer *t, const struct example *x,
+	size_t from, size_t to)
+{
+	struct buf text = { 0 };
+
+	for (size_t i = from; i < to; i++)
+		tokenizer_decode(t, x->ids[i], i == 0, true, &text);
+	buf_printf(b, "\"%s\":", name);
+	json_put_text(b, buf_str(&text), text.len);
+	buf_release(&text);
+}
+
+/* What training would see, record by record. */
+static void
+show_mask(struct run *r)
+{
+	enum feed_status status;
+	struct buf b = { 0 };
+	struct example x;
+	struct err e;
+
+	while ((status = feed_next(r->feed, &x, &e)) == FEED_EXAMPLE) {
+		buf_putc(&b, '{');
+		put_tokens(&b, "given", r->m->tok, &x, 0, x.loss_from);
+		buf_putc(&b, ',');
+		put_tokens(&b, "trained", r->m->tok, &x, x.loss_from, x.n);
+		buf_printf(&b, ",\"tokens\":%zu,\"targets\":%zu}", x.n, example_targets(&x));
+		if (stream_write_json(r->in, b.data, b.len, &e) < 0)
+			tool_die(&e);
+		buf_clear(&b);
+		example_release(&x);
+	}
+	if (status == FEED_ERROR)
+		tool_die(&e);
+	buf_release(&b);
 }
 
 /* Better now than after hours: can both files be written, and would no older run be lost? */
@@ -707,6 +824,7 @@ take_recipe(int argc, char **argv)
 		o.batch = 16;
 		o.max_tokens = 1024;
 		o.patience = 3;
+		o.epochs = 1;
 	}
 }
 
@@ -733,7 +851,8 @@ wanted_adapter(const struct model *m)
 int
 main(int argc, char **argv)
 {
-	struct run r = { .s = { .hash = EXAMPLE_HASH_START, .best = INFINITY } };
+	struct run r = { .s = { .hash = EXAMPLE_HASH_START, .best = INFINITY,
+		.lowest = INFINITY } };
 	struct trainer_opts to;
 	size_t bytes;
 	struct err e;
@@ -742,20 +861,31 @@ main(int argc, char **argv)
 	tool_init(&tool, &argc, &argv);
 	if (argc > 0)
 		tool_usage("what is '%s'? records come on stdin", argv[0]);
-	if (!o.model || (!o.out && !o.dry_run))
+	if (!o.model || (!o.out && !o.dry_run && !o.show_mask))
 		tool_usage("%s is needed", o.model ? "-o FILE" : "-m MODEL");
 	if (o.adapter && o.lora && !o.recipe)
 		tool_usage("--lora makes an adapter, -a goes on with one: which?");
 	if (!o.lora && !o.adapter && (o.alpha > 0 || o.dropout > 0 || o.rslora))
 		tool_usage("--alpha, --dropout and --rslora are of an adapter: --lora R");
+	if (o.only.n && (o.lora || o.adapter))
+		tool_usage("--train-only is of a whole model; an adapter has --targets");
 	if (!o.steps && (strcmp(o.schedule, "constant") != 0 || (o.warmup > 0 && o.warmup < 1)))
 		tool_usage("%s needs --steps",
 			o.warmup > 0 && o.warmup < 1 ? "a share of warm-up" : o.schedule);
-	if (!o.dry_run)
+	if (!o.dry_run && !o.show_mask)
 		check_files(&r);
 	r.m = model_open(o.model, &e);
 	if (!r.m)
 		tool_die(&e);
+	open_feed(&r);
+	if (o.show_mask) {
+		r.in = stream_open(&o.stream, stdin, stdout, "stdin", &e);
+		if (!r.in)
+			tool_die(&e);
+		show_mask(&r);
+		release(&r);
+		return tool_finish();
+	}
 	r.adapter = wanted_adapter(r.m);
 	if (strcmp(o.products, "auto") == 0)
 		o.products = gemm_bf16_here() ? "bf16" : "f32";
@@ -765,19 +895,22 @@ main(int argc, char **argv)
 		setenv("SR_PRODUCTS", "f32", 1); /* of weights in the types of files as well */
 	to = (struct trainer_opts){ o.beta1, o.beta2, 1e-8, o.weight_decay, o.clip,
 		(size_t)o.pass_tokens, strcmp(o.products, "bf16") == 0, o.dropout,
-		(uint64_t)o.seed };
+		(uint64_t)o.seed, o.recompute };
 	bytes = trainer_bytes(&r.m->c, r.adapter, &to);
 	if (o.valid)
 		bytes += (r.adapter ? params_of_adapter(r.adapter) : config_params(&r.m->c)) *
 			sizeof *r.s.best_weights;
 	say_plan(&r, bytes);
 	if (o.dry_run) {
+		feed_free(r.feed);
 		adapter_free(r.adapter);
 		model_free(r.m);
 		return tool_finish();
 	}
 	r.in = stream_open(&o.stream, stdin, stdout, "stdin", &e);
 	if (!r.in || trainer_init(&r.t, r.m, r.adapter, &to, pool_new((int)o.threads), &e) < 0)
+		tool_die(&e);
+	if (o.only.n && params_train_only(&r.t.p, (const char *const *)o.only.v, o.only.n, &e) < 0)
 		tool_die(&e);
 	if (o.valid) {
 		read_valid(&r);

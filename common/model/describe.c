@@ -147,7 +147,7 @@ memory(const struct facts *f, train_bytes_fn *train_bytes)
 	one.n_layer = 1;
 	return (struct memory){ .weights = f->bytes,
 		.kv = 2 * sizeof(float) * c->n_layer * c->n_ctx * width,
-		.activations = tape_bytes(&one, PROMPT) +
+		.activations = tape_bytes(&one, PROMPT, false) +
 			sizeof(float) * (PROMPT * (2 * c->n_embd + c->n_ff) + c->n_vocab),
 		.train = train_bytes(c) };
 }

@@ -86,18 +86,21 @@ acts_width(const struct config *c)
 }
 
 size_t
-tape_bytes(const struct config *c, size_t max_tokens)
+tape_bytes(const struct config *c, size_t max_tokens, bool inputs)
 {
-	return (c->n_layer * acts_width(c) + c->n_embd) * max_tokens * sizeof(float);
+	size_t each = inputs ? c->n_embd : acts_width(c), all = inputs ? acts_width(c) : c->n_embd;
+
+	return (c->n_layer * each + all) * max_tokens * sizeof(float);
 }
 
+/* Everything but the layer's input. */
 static float *
 acts_place(struct acts *a, const struct config *c, size_t n, float *p)
 {
 	struct kept list[N_KEPT];
 
 	kept_list(c, list);
-	for (size_t i = 0; i < N_KEPT; i++) {
+	for (size_t i = 1; i < N_KEPT; i++) {
 		*(float **)(void *)((char *)a + list[i].offset) = list[i].width ? p : NULL;
 		p += n * list[i].width;
 	}
@@ -105,21 +108,27 @@ acts_place(struct acts *a, const struct config *c, size_t n, float *p)
 }
 
 int
-tape_init(struct tape *t, const struct config *c, size_t max_tokens, struct err *e)
+tape_init(struct tape *t, const struct config *c, size_t max_tokens, bool inputs, struct err *e)
 {
 	float *p;
 
-	*t = (struct tape){ .cap = max_tokens };
+	*t = (struct tape){ .cap = max_tokens, .inputs = inputs };
 	t->layers = mem_alloc(c->n_layer + 1, sizeof *t->layers);
-	p = t->memory = mem_try(tape_bytes(c, max_tokens), 1);
+	p = t->memory = mem_try(tape_bytes(c, max_tokens, inputs), 1);
 	if (!p) {
 		tape_release(t);
 		return err_set(e, "not enough memory for the activations of %zu tokens",
 			max_tokens);
 	}
-	for (size_t l = 0; l < c->n_layer; l++)
-		p = acts_place(&t->layers[l], c, max_tokens, p);
-	t->layers[c->n_layer].x = p;
+	for (size_t l = 0; l < c->n_layer; l++) {
+		float *rest = acts_place(&t->layers[l], c, max_tokens, p);
+
+		p = inputs ? p : rest;
+	}
+	if (inputs)
+		p += (acts_width(c) - c->n_embd) * max_tokens;
+	for (size_t l = 0; l <= c->n_layer; l++)
+		t->layers[l].x = p + l * c->n_embd * max_tokens;
 	return 0;
 }
 
@@ -251,7 +260,7 @@ reserve(struct forward *f, size_t n, size_t positions, bool aliased, struct err 
 
 		one.n_layer = 1;
 		tape_release(&f->scratch);
-		if (tape_init(&f->scratch, &one, n, e) < 0)
+		if (tape_init(&f->scratch, &one, n, false, e) < 0)
 			return -1;
 	}
 	positions = (positions + KV_PANEL - 1) / KV_PANEL * KV_PANEL;
@@ -659,6 +668,19 @@ all_finite(const float *x, size_t n)
 	return all;
 }
 
+/* `last`: for the outputs only. */
+static void
+layer_run(struct forward *f, size_t layer, struct acts *a, float *to, bool last)
+{
+	const struct layer *w = &f->m->layers[layer];
+
+	f->layer = layer;
+	f->a = a;
+	f->attention = config_attention(&f->m->c, layer);
+	attention_run(f, w, a->x, a->mid, last);
+	ffn_run(f, w, f->m->c.parallel ? a->x : a->mid, a->mid, to);
+}
+
 static int
 run(struct forward *f, struct chunk *chunks, size_t n_chunks, struct tape *t, bool steps,
 	float *out, struct err *e)
@@ -678,15 +700,12 @@ run(struct forward *f, struct chunk *chunks, size_t n_chunks, struct tape *t, bo
 			embed(f, p->c->tokens[j], p->past + j,
 				(t ? t->layers : f->scratch.layers)->x + (p->first + j) * width);
 	}
-	for (f->layer = 0; f->layer < m->c.n_layer; f->layer++) {
-		const struct layer *w = &m->layers[f->layer];
-
-		f->a = t ? &t->layers[f->layer] : f->scratch.layers;
-		f->attention = config_attention(&m->c, f->layer);
-		attention_run(f, w, f->a->x, f->a->mid, !t && f->layer + 1 == m->c.n_layer);
-		ffn_run(f, w, m->c.parallel ? f->a->x : f->a->mid, f->a->mid,
-			t ? t->layers[f->layer + 1].x : f->a->x);
-	}
+	for (size_t l = 0; l < m->c.n_layer; l++)
+		if (t)
+			layer_run(f, l, &t->layers[l], t->layers[l + 1].x, false);
+		else
+			layer_run(f, l, f->scratch.layers, f->scratch.layers->x,
+				l + 1 == m->c.n_layer);
 	for (size_t i = 0; i < f->n_places; i++) {
 		const struct place *p = &f->places[i];
 		size_t at = p->first + p->c->n - p->c->n_out;
@@ -733,6 +752,12 @@ forward_tape(struct forward *f, struct chunk *chunks, size_t n_chunks, struct ta
 	if (n > t->cap)
 		return err_set(e, "%zu tokens do not fit on a tape of %zu", n, t->cap);
 	return run(f, chunks, n_chunks, t, false, out, e);
+}
+
+void
+forward_again(struct forward *f, size_t layer, const struct tape *t)
+{
+	layer_run(f, layer, &t->layers[layer], t->layers[layer + 1].x, false);
 }
 
 void

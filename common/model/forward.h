@@ -38,12 +38,16 @@ struct tape {
 	struct acts *layers; /* n_layer + 1 */
 	float *memory;
 	size_t cap;          /* tokens that fit */
+	bool inputs;         /* each layer's input alone is kept; the rest is the last one's */
 };
 
-int tape_init(struct tape *t, const struct config *c, size_t max_tokens, struct err *e);
+/* `inputs`: a fraction of the memory, for which layers are computed once more by forward_again
+ * (gradient checkpointing; Chen et al. 2016). */
+int tape_init(struct tape *t, const struct config *c, size_t max_tokens, bool inputs,
+	struct err *e);
 void tape_release(struct tape *t);
 /* Bytes that tape_init takes. */
-size_t tape_bytes(const struct config *c, size_t max_tokens);
+size_t tape_bytes(const struct config *c, size_t max_tokens, bool inputs);
 
 /* Scratch space, reused between calls; one per thread of callers. */
 struct forward;
@@ -61,6 +65,9 @@ int forward_steps(struct forward *f, struct chunk *chunks, size_t n_chunks, floa
 /* The same over chunks without caches, with every layer's activations kept on the tape. */
 int forward_tape(struct forward *f, struct chunk *chunks, size_t n_chunks, struct tape *t,
 	float *out, struct err *e);
+/* What a layer of the last forward_tape computed, once more, on a tape that keeps inputs alone: the
+ * same bits. */
+void forward_again(struct forward *f, size_t layer, const struct tape *t);
 /* logits (n, V) of n hidden states, capped where the model does so. `steps`: of forward_steps. */
 void forward_logits(struct forward *f, const float *hidden, size_t n, float *logits, bool steps);
 

@@ -777,6 +777,8 @@ backward_run(struct backward *b, struct forward *f, const struct chunk *chunks, 
 		struct layer_back l = { b, f, &t->layers[layer], layer,
 			config_attention(c, layer), chunks, first, n };
 
+		if (t->inputs)
+			forward_again(f, layer, t);
 		layer_back(&l, &b->view->layers[layer], &b->grad->layers[layer], n_chunks);
 	}
 	for (size_t i = 0; !b->frozen && i < n_chunks; i++)

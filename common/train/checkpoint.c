@@ -10,7 +10,8 @@ static const char *const names[] = { "train.weights", "train.moment1", "train.mo
 	"train.best" };
 
 static const char *const keys[] = { "train.step", "train.records", "train.hash", "train.tokens",
-	"train.loss_bits", "train.best_bits", "train.best_step", "train.best_tokens", "train.bad" };
+	"train.loss_bits", "train.best_bits", "train.best_step", "train.best_tokens", "train.bad",
+	"train.mean_bits", "train.lowest_bits" };
 
 enum { N_KEYS = sizeof keys / sizeof *keys };
 
@@ -40,7 +41,8 @@ checkpoint_save(const char *path, const struct trainer *t, const struct progress
 	const float *data[] = { t->p.w, t->p.m, t->p.v, s->best_weights };
 	/* readers take signed numbers, so the hash loses a bit */
 	const uint64_t values[N_KEYS] = { t->step, s->records, s->hash >> 1, s->tokens,
-		bits(s->loss), bits(s->best), s->best_step, s->best_tokens, s->bad };
+		bits(s->loss), bits(s->best), s->best_step, s->best_tokens, s->bad,
+		bits(s->mean), bits(s->lowest) };
 	uint64_t n = t->p.n;
 	int status;
 
@@ -106,9 +108,12 @@ load(struct gguf *g, struct trainer *t, struct progress_state *s, const char *op
 		memcpy(data[i], x->data, x->bytes);
 	}
 	t->step = (uint64_t)v[0];
-	*s = (struct progress_state){ (uint64_t)v[1], (uint64_t)v[2] << 1, (uint64_t)v[3],
-		real((uint64_t)v[4]), real((uint64_t)v[5]), (uint64_t)v[6], (uint64_t)v[7],
-		(uint64_t)v[8], s->best_weights };
+	*s = (struct progress_state){ .records = (uint64_t)v[1], .hash = (uint64_t)v[2] << 1,
+		.tokens = (uint64_t)v[3], .loss = real((uint64_t)v[4]),
+		.mean = real((uint64_t)v[9]), .lowest = real((uint64_t)v[10]),
+		.best = real((uint64_t)v[5]), .best_step = (uint64_t)v[6],
+		.best_tokens = (uint64_t)v[7], .bad = (uint64_t)v[8],
+		.best_weights = s->best_weights };
 	params_refresh(&t->p, t->pool);
 	return 0;
 }

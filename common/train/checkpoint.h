@@ -10,6 +10,7 @@ struct progress_state {
 	uint64_t hash;     /* of them; the lowest bit is not stored */
 	uint64_t tokens;   /* trained on */
 	double loss;       /* of the last step */
+	double mean, lowest; /* its running mean, and the lowest that this was; infinite at first */
 	/* the best model by validation */
 	double best;       /* its loss; infinite when there is none yet */
 	uint64_t best_step, best_tokens;

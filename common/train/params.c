@@ -1,5 +1,6 @@
 #include "train/params.h"
 
+#include <fnmatch.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -165,10 +166,49 @@ params_release(struct params *p)
 	free(p->m);
 	free(p->v);
 	free(p->half);
+	free(p->frozen);
 	free(p->view.layers);
 	free(p->grad.layers);
 	free(p->loras);
 	*p = (struct params){ 0 };
+}
+
+int
+params_train_only(struct params *p, const char *const *patterns, size_t n, struct err *e)
+{
+	struct tensor_spec s;
+	size_t count = 0;
+
+	while (config_tensor(&p->c, count, &s))
+		count++;
+	p->frozen = mem_alloc(count, sizeof *p->frozen);
+	memset(p->frozen, true, count * sizeof *p->frozen);
+	for (size_t k = 0; k < n; k++) {
+		bool any = false;
+
+		for (size_t i = 0; config_tensor(&p->c, i, &s); i++)
+			if (fnmatch(patterns[k], s.name, 0) == 0) {
+				p->frozen[i] = false;
+				any = true;
+			}
+		if (!any)
+			return err_set(e, "no tensor matches '%s'; they have names like %s",
+				patterns[k], "blk.0.attn_q.weight");
+	}
+	return 0;
+}
+
+void
+params_drop_frozen(struct params *p)
+{
+	struct tensor_spec s;
+	size_t at = 0;
+
+	for (size_t i = 0; p->frozen && config_tensor(&p->c, i, &s); i++) {
+		if (p->frozen[i])
+			memset(p->g + at, 0, s.rows * s.cols * sizeof *p->g);
+		at += s.rows * s.cols;
+	}
 }
 
 static size_t
@@ -255,7 +295,8 @@ params_update(struct params *p, const struct adamw *a, struct pool *pool)
 	for (size_t i = 0; config_tensor(&p->c, i, &s); i++) {
 		struct update u = { p, s.rows == 1 ? &vectors : a, at, s.rows * s.cols };
 
-		pool_run(pool, (u.n + SLICE - 1) / SLICE, update_slice, &u);
+		if (!p->frozen || !p->frozen[i])
+			pool_run(pool, (u.n + SLICE - 1) / SLICE, update_slice, &u);
 		at += u.n;
 	}
 	params_refresh(p, pool);

@@ -24,6 +24,7 @@ struct params {
 	size_t n;            /* parameters */
 	float *w, *g, *m, *v; /* (n) each */
 	uint16_t *half;      /* (n), or NULL for f32 products */
+	bool *frozen;        /* of each tensor, in their order; NULL: none is */
 	struct model view, grad;
 	/* of an adapter */
 	struct adapter *adapter; /* NULL: all of the model is trained */
@@ -36,6 +37,11 @@ struct params {
 int params_init(struct params *p, const struct model *m, struct adapter *adapter, bool bf16,
 	struct err *e);
 void params_release(struct params *p);
+/* Of a whole model, train the tensors alone whose names match one of the patterns, as file names do
+ * in a shell ("blk.*.attn_q.weight"). A pattern that matches none is an error. */
+int params_train_only(struct params *p, const char *const *patterns, size_t n, struct err *e);
+/* Forget the gradients of the others. */
+void params_drop_frozen(struct params *p);
 /* Parameters of an adapter. */
 size_t params_of_adapter(const struct adapter *a);
 /* Bytes that params_init takes for a model of that shape, or for its adapter. */

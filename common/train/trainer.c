@@ -10,7 +10,7 @@
 size_t
 trainer_bytes(const struct config *c, const struct adapter *adapter, const struct trainer_opts *o)
 {
-	return params_bytes(c, adapter, o->bf16) + tape_bytes(c, o->pass_tokens) +
+	return params_bytes(c, adapter, o->bf16) + tape_bytes(c, o->pass_tokens, o->recompute) +
 		backward_bytes(c, o->pass_tokens) +
 		o->pass_tokens * ((4 * c->n_embd + c->n_ff) * sizeof(float) + sizeof(double));
 }
@@ -27,7 +27,7 @@ trainer_init(struct trainer *t, const struct model *m, struct adapter *adapter,
 	t->hidden = mem_try(o->pass_tokens * m->c.n_embd, sizeof *t->hidden);
 	t->dhidden = mem_try(o->pass_tokens * m->c.n_embd, sizeof *t->dhidden);
 	t->losses = mem_try(o->pass_tokens, sizeof *t->losses);
-	if (!t->b || tape_init(&t->tape, &m->c, o->pass_tokens, e) < 0) {
+	if (!t->b || tape_init(&t->tape, &m->c, o->pass_tokens, o->recompute, e) < 0) {
 		trainer_release(t);
 		return -1;
 	}
@@ -146,6 +146,7 @@ trainer_step(struct trainer *t, const struct example *x, size_t n, double rate,
 	memset(t->p.g, 0, t->p.n * sizeof *t->p.g);
 	if (trainer_gradients(t, x, n, 1.0f / (float)s->targets, &sum, e) < 0)
 		return -1;
+	params_drop_frozen(&t->p);
 	s->loss = sum / (double)s->targets;
 	s->grad_norm = params_grad_norm(&t->p, t->pool);
 	if (!isfinite(s->loss) || !isfinite(s->grad_norm))

@@ -19,6 +19,7 @@ struct trainer_opts {
 	bool bf16;
 	double dropout;     /* of what an adapter sees, while training */
 	uint64_t seed;      /* of that */
+	bool recompute;     /* layers, on the way back, instead of keeping what they computed */
 };
 
 struct trainer {
