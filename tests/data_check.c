@@ -114,28 +114,6 @@ grams_of(const char *text)
 	return g;
 }
 
-/* |a ∩ b| / |a ∪ b|; 0 without counting where the sizes alone keep it under NEAR. */
-static double
-jaccard(const struct grams *a, const struct grams *b)
-{
-	size_t i = 0, j = 0, both = 0, small = a->n < b->n ? a->n : b->n;
-
-	if ((double)small <= NEAR * (double)(a->n + b->n - small))
-		return 0;
-	while (i < a->n && j < b->n) {
-		if (a->v[i] == b->v[j]) {
-			both++;
-			i++;
-			j++;
-		} else if (a->v[i] < b->v[j]) {
-			i++;
-		} else {
-			j++;
-		}
-	}
-	return (double)both / (double)(a->n + b->n - both);
-}
-
 /* Is every run of digits of `text` in `benign`, as often? */
 static bool
 numbers_kept(const char *text, const char *benign)
@@ -222,27 +200,93 @@ check_ids(const struct row *rows, size_t n)
 	free(sorted);
 }
 
+/* Which texts hold a gram: sorted by gram. */
+struct posting {
+	uint64_t gram;
+	size_t row;
+};
+
+static int
+by_gram(const void *a, const void *b)
+{
+	const struct posting *x = a, *y = b;
+
+	if (x->gram != y->gram)
+		return x->gram < y->gram ? -1 : 1;
+	return (x->row > y->row) - (x->row < y->row);
+}
+
+static struct posting *
+index_texts(const struct row *rows, size_t n, size_t *count)
+{
+	struct posting *p;
+
+	*count = 0;
+	for (size_t i = 0; i < n; i++)
+		*count += rows[i].text.n;
+	p = mem_alloc(*count + 1, sizeof *p);
+	*count = 0;
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < rows[i].text.n; j++)
+			p[(*count)++] = (struct posting){ rows[i].text.v[j], i };
+	qsort(p, *count, sizeof *p, by_gram);
+	return p;
+}
+
+/* common[i] = how many of the grams text i has. */
+static void
+count_common(const struct posting *p, size_t count, const struct grams *g, size_t n, size_t *common)
+{
+	memset(common, 0, n * sizeof *common);
+	for (size_t i = 0; i < g->n; i++) {
+		size_t low = 0, high = count;
+
+		while (low < high) {
+			size_t mid = low + (high - low) / 2;
+
+			if (p[mid].gram < g->v[i])
+				low = mid + 1;
+			else
+				high = mid;
+		}
+		for (; low < count && p[low].gram == g->v[i]; low++)
+			common[p[low].row]++;
+	}
+}
+
+/* |a ∩ b| / |a ∪ b| */
+static double
+jaccard(const struct grams *a, const struct grams *b, size_t common)
+{
+	return (double)common / (double)(a->n + b->n - common);
+}
+
 static void
 check_near(const struct row *rows, size_t n)
 {
-	const struct row *a, *b;
+	size_t count, *common = mem_alloc(n + 1, sizeof *common);
+	struct posting *p = index_texts(rows, n, &count);
 	double x;
 
-	for (a = rows; a < rows + n; a++) {
-		for (b = rows; b < a; b++)
-			if ((x = jaccard(&a->text, &b->text)) > NEAR)
+	for (const struct row *a = rows; a < rows + n; a++) {
+		count_common(p, count, &a->text, n, common);
+		for (const struct row *b = rows; b < a; b++)
+			if ((x = jaccard(&a->text, &b->text, common[b - rows])) > NEAR)
 				fault(a, "%.2f alike with %s (%s, %s): %s | %s", x, b->field[ID],
 					a->field[SPLIT], b->field[SPLIT], a->field[TEXT],
 					b->field[TEXT]);
 		if (strcmp(a->field[LABEL], "unsafe"))
 			continue;
-		for (b = rows; b < rows + n; b++)
+		count_common(p, count, &a->benign, n, common);
+		for (const struct row *b = rows; b < rows + n; b++)
 			if (strcmp(a->field[SPLIT], b->field[SPLIT]) &&
-				(x = jaccard(&a->benign, &b->text)) > NEAR)
+				(x = jaccard(&a->benign, &b->text, common[b - rows])) > NEAR)
 				fault(a, "its rewrite is %.2f alike with %s (%s, %s): %s | %s", x,
 					b->field[ID], a->field[SPLIT], b->field[SPLIT],
 					a->field[BENIGN], b->field[TEXT]);
 	}
+	free(p);
+	free(common);
 }
 
 static void

@@ -80,8 +80,8 @@ look_up(const uint8_t table[16], lanes v)
 	return (lanes)_mm256_shuffle_epi8(entries, (__m256i)v);
 }
 
-/* The larger of `most` and the magnitude of x, as its bits: those of what is not a number are larger
- * than any number's. */
+/* The larger of `most` and the magnitude of x, as its bits: those of what is not a number are
+ * larger than any number's. */
 static inline ilanes
 larger(ilanes most, flanes x)
 {
