@@ -234,3 +234,44 @@ for threshold in '' --threshold=0.1; do
 			"$TMP/found--gate" "$TMP/found--no-gate" || die 'the gate misses too much'
 	fi
 done
+
+# In place: what changes is changed, and the mode stays; what does not is not touched; a link's file is the one that it
+# points to.
+cd "$TMP"
+model=(-m "$embedded")
+[[ $embedded = /* ]] || model=(-m "$OLDPWD/$embedded")
+printf '%s\n' 'Thank you for the map.' 'Only an idiot would say so.' > text
+cp text before
+chmod 640 text
+ln -s text link
+sr-debias "${model[@]}" --in-place=.old link
+sr-debias "${model[@]}" < before | cmp - text
+cmp before text.old
+[ -L link ] && [ "$(stat -c %a text)" = 640 ] || die 'in place: the link or the mode is lost'
+echo 'Thank you for the map.' > calm
+inode=$(stat -c '%i %Y' calm)
+sr-debias "${model[@]}" --in-place calm
+[ "$(stat -c '%i %Y' calm)" = "$inode" ] || die 'in place: a file without a change was written'
+for bad in '' - 'calm --check'; do
+	status=0
+	sr-debias "${model[@]}" --in-place $bad < /dev/null 2> err || status=$?
+	[ $status = 2 ] || die "in place: exit $status for '$bad'"
+done
+mkdir folder
+! sr-debias "${model[@]}" --in-place folder 2> err || die 'in place: a folder'
+! ls | grep -v -E '^(text|text.old|before|link|calm|err|folder)$' | grep -E '^\.|tmp' || die 'in place: something was left behind'
+
+# SIGUSR1: how it stands, and it goes on.
+mkfifo pipe
+sr-debias "${model[@]}" < pipe > out 2> err &
+pid=$!
+exec 3> pipe
+echo 'Thank you for the map.' >&3
+for ((i = 0; i < 600; i++)); do [ ! -s out ] || break; sleep 0.05; done
+kill -USR1 $pid
+for ((i = 0; i < 600; i++)); do [ ! -s err ] || break; sleep 0.05; done
+grep -q '^sr-debias: 1 lines: 1 benign, 0 rewritten' err || die "SIGUSR1 said: $(cat err)"
+echo 'Well done.' >&3
+exec 3>&-
+wait $pid
+[ "$(wc -l < out)" = 2 ] || die 'SIGUSR1: it did not go on'

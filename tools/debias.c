@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/data.h"
@@ -27,7 +28,7 @@ static const char mask[] = "[removed]";
 
 static struct {
 	struct stream_opts stream;
-	const char *model, *on_fail, *report;
+	const char *model, *on_fail, *report, *in_place;
 	struct opt_list adapters;
 	long threads;
 	double threshold;
@@ -49,6 +50,8 @@ static const struct opt opts[] = {
 		"ask the model only where the installed gate has doubts (default)", 0, 0 },
 	{ 0, "on-fail", OPT_PICK, &o.on_fail, "keep|mask|drop",
 		"what to do with unsafe text that has no good rewrite (default keep)", 0, 0 },
+	{ 0, "in-place", OPT_MAYBE, &o.in_place, "SUFFIX",
+		"change the files themselves; with SUFFIX, keep the old ones under such names", 0, 0 },
 	{ 0, "diff", OPT_FLAG, &o.diff, NULL,
 		"write the changed texts only, as word differences", 0, 0 },
 	{ 0, "dry-run", OPT_FLAG, &o.dry_run, NULL,
@@ -82,11 +85,37 @@ struct run {
 	struct record *records[BATCH];
 	size_t outcomes[N_OUTCOMES], faults[N_FAULTS];
 	size_t total, bad;
+	size_t changed; /* texts that were written otherwise than they came */
 	bool colour; /* stdout is a terminal */
 	struct buf line;
 	const char *name; /* of the input */
 	struct stream *s;
 };
+
+/* The file that is changed in place, while it is. */
+static struct file_out changing;
+
+static void
+drop_changes(void)
+{
+	file_out_abort(&changing);
+}
+
+/* What SIGUSR1 writes: made anew after each batch, beside the one that may be being written. */
+static struct {
+	char line[512];
+	size_t len;
+} told[2];
+static volatile sig_atomic_t telling;
+
+static void
+tell(int sig)
+{
+	ssize_t n = write(STDERR_FILENO, told[telling].line, told[telling].len);
+
+	(void)sig;
+	(void)n; /* nobody reads it */
+}
 
 /* The report, and what a signal needs to know to end the input. */
 static struct file_out report;
@@ -257,6 +286,7 @@ emit(struct run *r, struct record *rec, const struct rewrite *t)
 	} else {
 		const char *now = replacement(t, &len);
 
+		r->changed += now != t->text;
 		if (now && now != t->text)
 			record_set_text(rec, "text", now, len);
 		if ((now ? stream_write(r->s, rec, &e) : stream_drop(r->s, rec, &e)) < 0)
@@ -313,8 +343,49 @@ work(struct run *r, size_t n)
 		tool_die(&bad);
 }
 
+/* "N lines: N benign, ..." */
 static void
-read_input(struct run *r, FILE *f, const char *name)
+summarize(const struct run *r, struct buf *b)
+{
+	const char *sep = " (";
+
+	buf_printf(b, "%zu %s: %zu benign", r->total,
+		strcmp(o.stream.format, "lines") ? "records" : "lines",
+		r->outcomes[OUTCOME_BENIGN]);
+	if (o.check)
+		buf_printf(b, ", %zu unsafe", r->outcomes[OUTCOME_UNSAFE]);
+	else
+		buf_printf(b, ", %zu rewritten, %zu refused", r->outcomes[OUTCOME_REWRITTEN],
+			r->outcomes[OUTCOME_REFUSED]);
+	for (int f = FAULT_NONE + 1; f < N_FAULTS; f++)
+		if (r->faults[f]) {
+			buf_printf(b, "%s%s %zu", sep, fault_name((enum fault)f), r->faults[f]);
+			sep = ", ";
+		}
+	buf_printf(b, "%s, %zu skipped; threshold %.3g%s", r->outcomes[OUTCOME_REFUSED] ? ")" : "",
+		r->outcomes[OUTCOME_SKIPPED], rewriter_threshold(r->rw),
+		rewriter_calibrated(r->rw) ? "" : ", uncalibrated");
+}
+
+/* Have the next SIGUSR1 write how it stands now. */
+static void
+prepare_telling(const struct run *r)
+{
+	size_t next = !telling, len;
+	struct buf b = { 0 };
+
+	buf_puts(&b, "sr-debias: ");
+	summarize(r, &b);
+	buf_putc(&b, '\n');
+	len = b.len < sizeof told->line ? b.len : sizeof told->line;
+	memcpy(told[next].line, b.data, len);
+	told[next].len = len;
+	telling = (sig_atomic_t)next;
+	buf_release(&b);
+}
+
+static void
+read_input(struct run *r, FILE *f, const char *name, FILE *out)
 {
 	size_t n;
 	long status;
@@ -322,12 +393,13 @@ read_input(struct run *r, FILE *f, const char *name)
 
 	r->name = name;
 	input = fileno(f);
-	r->s = stream_open(&o.stream, f, o.check || o.dry_run || o.diff ? NULL : stdout, name, &e);
+	r->s = stream_open(&o.stream, f, o.check || o.dry_run || o.diff ? NULL : out, name, &e);
 	if (!r->s)
 		tool_die(&e);
 	do {
 		status = stream_read_batch(r->s, r->records, BATCH, BATCH_BYTES, &n, &e);
 		work(r, n);
+		prepare_telling(r);
 		if (status < 0)
 			tool_die(&e);
 		if ((o.check || o.dry_run || o.diff) && !stream_ready(r->s))
@@ -338,19 +410,63 @@ read_input(struct run *r, FILE *f, const char *name)
 	stream_free(r->s);
 }
 
+/* A link that --in-place keeps: the old file under its name with the suffix. */
+static void
+keep_old(const char *path)
+{
+	struct buf old = { 0 };
+
+	buf_printf(&old, "%s%s", path, o.in_place);
+	unlink(buf_str(&old));
+	if (link(path, old.data) < 0)
+		tool_fail("cannot keep %s as %s: %m", path, old.data);
+	buf_release(&old);
+}
+
+/* The file as it becomes stands beside it until it is whole; where nothing changes, or a signal
+ * ends the input, the old one stays. */
+static void
+change_file(struct run *r, FILE *f, const char *name)
+{
+	char *path = realpath(name, NULL); /* of a link, the file it points to */
+	size_t before = r->changed;
+	struct stat st;
+	struct err e;
+
+	if (!path || fstat(fileno(f), &st) < 0)
+		tool_fail("%s: %m", name);
+	if (!S_ISREG(st.st_mode))
+		tool_fail("%s: not a regular file, which --in-place is for", name);
+	if (file_out_open(&changing, path, st.st_mode & 07777, &e) < 0)
+		tool_die(&e);
+	read_input(r, f, name, changing.f);
+	if (r->changed == before || caught) {
+		file_out_abort(&changing);
+	} else {
+		if (*o.in_place)
+			keep_old(path);
+		if (file_out_commit(&changing, &e) < 0)
+			tool_die(&e);
+	}
+	free(path);
+}
+
 static void
 read_file(struct run *r, const char *path)
 {
 	FILE *f;
 
 	if (strcmp(path, "-") == 0) {
-		read_input(r, stdin, "stdin");
+		read_input(r, stdin, "stdin", stdout);
 		return;
 	}
 	f = fopen(path, "rb");
 	if (!f)
 		tool_fail("cannot open %s: %m", path);
-	read_input(r, f, path);
+	if (o.in_place)
+		change_file(r, f, path);
+	else
+		read_input(r, f, path, stdout);
 	fclose(f);
 }
 
@@ -358,24 +474,8 @@ static void
 summary(const struct run *r)
 {
 	struct buf b = { 0 };
-	const char *sep = " (";
 
-	buf_printf(&b, "%zu %s: %zu benign", r->total,
-		strcmp(o.stream.format, "lines") ? "records" : "lines",
-		r->outcomes[OUTCOME_BENIGN]);
-	if (o.check)
-		buf_printf(&b, ", %zu unsafe", r->outcomes[OUTCOME_UNSAFE]);
-	else
-		buf_printf(&b, ", %zu rewritten, %zu refused", r->outcomes[OUTCOME_REWRITTEN],
-			r->outcomes[OUTCOME_REFUSED]);
-	for (int f = FAULT_NONE + 1; f < N_FAULTS; f++)
-		if (r->faults[f]) {
-			buf_printf(&b, "%s%s %zu", sep, fault_name((enum fault)f), r->faults[f]);
-			sep = ", ";
-		}
-	buf_printf(&b, "%s, %zu skipped; threshold %.3g%s", r->outcomes[OUTCOME_REFUSED] ? ")" : "",
-		r->outcomes[OUTCOME_SKIPPED], rewriter_threshold(r->rw),
-		rewriter_calibrated(r->rw) ? "" : ", uncalibrated");
+	summarize(r, &b);
 	tool_warn("%s", buf_str(&b));
 	buf_release(&b);
 }
@@ -413,6 +513,8 @@ debias(const struct model *m, struct pool *p, char **files, int n)
 	if (!r->rw)
 		tool_die(&e);
 	gate = open_gate(r->rw);
+	prepare_telling(r);
+	sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = tell, .sa_flags = SA_RESTART }, NULL);
 	r->colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
 	if (n == 0)
 		read_file(r, "-");
@@ -446,8 +548,14 @@ main(int argc, char **argv)
 	tool_init(&tool, &argc, &argv);
 	if (o.check + o.dry_run + o.diff > 1)
 		tool_usage("--check, --diff and --dry-run exclude each other");
-	for (int i = 0; i < argc; i++)
-		if (strcmp(argv[i], "-") != 0 && access(argv[i], R_OK) != 0)
+	if (o.in_place && o.check + o.dry_run + o.diff > 0)
+		tool_usage("--in-place changes files; --check, --diff and --dry-run change none");
+	if (o.in_place)
+		atexit(drop_changes);
+	for (int i = 0; i < argc || (o.in_place && argc == 0); i++)
+		if (o.in_place && (argc == 0 || strcmp(argv[i], "-") == 0))
+			tool_usage("--in-place is for files, and stdin is none");
+		else if (strcmp(argv[i], "-") != 0 && access(argv[i], R_OK) != 0)
 			tool_fail("cannot open %s: %m", argv[i]);
 	m = model_open_with(o.model, &o.adapters, &e);
 	if (!m)

@@ -87,7 +87,9 @@ help_name(const struct opt *o, struct buf *b)
 		buf_puts(b, "    ");
 	if (o->name)
 		buf_printf(b, "--%s", o->name);
-	if (o->kind != OPT_FLAG)
+	if (o->kind == OPT_MAYBE)
+		buf_printf(b, "[=%s]", o->arg);
+	else if (o->kind != OPT_FLAG)
 		buf_printf(b, " %s", o->arg ? o->arg : "VALUE");
 }
 
@@ -215,7 +217,8 @@ set(const struct opt *o, const char *value)
 {
 	switch (o->kind) {
 	case OPT_FLAG: *(bool *)o->to = true; break;
-	case OPT_TEXT: *(const char **)o->to = value; break;
+	case OPT_TEXT:
+	case OPT_MAYBE: *(const char **)o->to = value; break;
 	case OPT_INT:  set_int(o, value); break;
 	case OPT_REAL: set_real(o, value); break;
 	case OPT_LIST: set_list(o, value); break;
@@ -269,6 +272,10 @@ long_option(const char *arg, const char *next)
 		if (value)
 			tool_usage("--%s takes no value", o->name);
 		set(o, NULL);
+		return 0;
+	}
+	if (o->kind == OPT_MAYBE) {
+		set(o, value ? value : "");
 		return 0;
 	}
 	if (!value && !next)

@@ -24,6 +24,7 @@
 enum opt_kind {
 	OPT_FLAG, /* bool *: --name sets it, --no-name clears it */
 	OPT_TEXT, /* const char ** */
+	OPT_MAYBE, /* const char **: --name sets "", --name=value the value */
 	OPT_INT,  /* long *, within min..max when max > min */
 	OPT_REAL, /* double *, within min..max when max > min */
 	OPT_LIST, /* struct opt_list *: may be given several times */
