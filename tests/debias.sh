@@ -259,7 +259,7 @@ for bad in '' - 'calm --check'; do
 done
 mkdir folder
 ! sr-debias "${model[@]}" --in-place folder 2> err || die 'in place: a folder'
-! ls | grep -v -E '^(text|text.old|before|link|calm|err|folder)$' | grep -E '^\.|tmp' || die 'in place: something was left behind'
+[ -z "$(find . -maxdepth 1 -name '*.tmp-*')" ] || die 'in place: something was left behind'
 
 # SIGUSR1: how it stands, and it goes on.
 mkfifo pipe
