@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "naive.h"
 #include "tensor/gemm.h"
+#include "tensor/lora.h"
 #include "tensor/types.h"
 #include "train/trainer.h"
 
@@ -596,7 +597,7 @@ START_TEST(adapters)
 	real *several;
 	size_t at = 0;
 
-	l.a = adapter_make(&k->m, "all-linear", 3, 6, 5, &k->e);
+	l.a = adapter_make(&k->m, "all-linear", 3, 6, false, 5, &k->e);
 	ck_assert_ptr_nonnull(l.a);
 	ck_assert_int_ge(l.a->n, 4);
 	for (size_t i = 0; i < l.a->n; i++)
@@ -630,12 +631,87 @@ START_TEST(adapters)
 }
 END_TEST
 
+/* Some tensors alone, the rest frozen: the gradients that they have when all are trained, and no
+ * others. */
+START_TEST(some_tensors)
+{
+	static const char *const choices[][2] = { { "*attn_*.weight", "*norm*" },
+		{ "token_embd.weight", "blk.0.*" }, { "*.bias", "blk.?.ffn_down.weight" },
+		{ "output_norm.weight", "output*" } };
+	const struct kind *kind = &kinds[_i / N(choices)];
+	struct opt_list only = { (const char **)(void *)choices[_i % N(choices)], 2 };
+	struct trainer_opts o = { .pass_tokens = 100, .only = &only };
+	struct task *k = set_factors(&kind->c, kind->factors, middle_ones, N(middle_ones), 200,
+		false, 2);
+	struct trainer t;
+	struct pool *pool = pool_new(2);
+	size_t n = 0;
+
+	gradients(k);
+	ck_assert_int_eq(trainer_init(&t, &k->m, NULL, &o, pool, &k->e), 0);
+	ck_assert_uint_gt(t.p.n_spans, 0);
+	ck_assert_uint_lt(t.p.n, k->t.p.n);
+	ck_assert_int_eq(trainer_gradients(&t, k->x, k->n, scale, &k->loss, &k->e), 0);
+	for (const struct span *s = t.p.spans; s < t.p.spans + t.p.n_spans; s++) {
+		real *want = reals(k->t.p.g + naive_place(&kind->c, s->t.name), s->n);
+
+		close_to(s->t.name, t.p.g + s->at, want, s->n);
+		ck_assert(s->decays == (s->t.rows > 1));
+		n += s->n;
+		free(want);
+	}
+	ck_assert_uint_eq(n, t.p.n);
+	ck_assert_uint_eq(n, params_of_model(&kind->c, &only));
+	trainer_release(&t);
+	pool_free(pool);
+	strike(k);
+}
+END_TEST
+
+/* What drops out: a share p of the numbers, the others grown so that the mean stays; another seed
+ * or adapter, others. */
+START_TEST(dropped)
+{
+	enum { M = 20000 };
+	static const float one = 1;
+	struct lora_dropout how = { 0.2f, 7 };
+	struct lora l = { .rank = 1, .a = &one, .b = &one, .scale = 1, .dropout = &how };
+	float *x = mem_alloc(M, sizeof *x), *y = mem_alloc(M, sizeof *y);
+	float *other = mem_alloc(M, sizeof *other);
+	struct pool *pool = pool_new(2);
+	size_t zero = 0, apart = 0;
+
+	for (size_t i = 0; i < M; i++)
+		x[i] = 1;
+	lora_mul(pool, &l, 1, 1, x, M, y, false);
+	for (size_t i = 0; i < M; i++) {
+		ck_assert(y[i] == 0 || y[i] == 1.25f);
+		zero += y[i] == 0;
+	}
+	ck_assert_double_le(fabs((double)zero / M - 0.2), 0.01); /* 3.5 deviations */
+	for (int which = 0; which < 2; which++) {
+		l.id += which == 0;
+		how.seed += which == 1;
+		memset(other, 0, M * sizeof *other);
+		lora_mul(pool, &l, 1, 1, x, M, other, false);
+		apart = 0;
+		for (size_t i = 0; i < M; i++)
+			apart += (other[i] == 0) != (y[i] == 0);
+		ck_assert_double_le(fabs((double)apart / M - 0.32), 0.015);
+	}
+	pool_free(pool);
+	free(x);
+	free(y);
+	free(other);
+}
+END_TEST
+
 /* Dropout: the loss, taken twice with the same step, moves as the gradient says. */
 START_TEST(dropout)
 {
 	struct trainer_opts o = { .pass_tokens = 200, .dropout = 0.3, .seed = 3 };
 	struct task *k = set(&larger[0], middle_ones, N(middle_ones), 200, false, 2);
-	struct adapter *a = adapter_make(&k->m, "q_proj,down_proj", 4, 8, 5, &k->e);
+	struct adapter *a = adapter_make(&k->m, "q_proj,down_proj", 4, 8, true, 5, &k->e);
 	double loss[2], without, got = 0;
 	float *was, *d;
 	struct trainer t;
@@ -834,6 +910,8 @@ main(void)
 	tcase_add_loop_test(t, larger_models, 0, N(larger));
 	tcase_add_loop_test(t, all_kinds, 0, N_KINDS);
 	tcase_add_loop_test(t, adapters, 0, N_KINDS);
+	tcase_add_loop_test(t, some_tensors, 0, 4 * N_KINDS);
+	tcase_add_test(t, dropped);
 	tcase_add_test(t, dropout);
 	tcase_add_loop_test(t, cross_entropy, 0, 4);
 	tcase_add_loop_test(t, threads, 0, 2 * N(larger));

@@ -251,6 +251,20 @@ cmp whole.gguf out.gguf
 sr-train-step -m whole.gguf -o again.gguf --steps 2 --batch 4 < once.jsonl > log 2> err
 sr-model info --json again.gguf | jq -e '.metadata["sr.training.steps"] == 2' > /dev/null || fail 'training twice'
 
+# Some tensors alone: they become F32, all others stay as they are, quantized ones too.
+sr-model quantize --type Q8_0 init.gguf -o q8.gguf 2> err
+sr-train-step -m q8.gguf -o some.gguf --train-only 'blk.1.attn_?.weight' --train-only output_norm.weight --rate 1e-2 --batch 8 \
+	< thrice.jsonl > log 2> err
+says 'training 0.01 M of the 0.11 M parameters of q8.gguf'
+holds '.[-1].loss < .[0].loss - 0.1'
+sr-model diff --json q8.gguf some.gguf > diff.json || true
+changed='["blk.1.attn_k.weight","blk.1.attn_q.weight","blk.1.attn_v.weight","output_norm.weight"]'
+jq -e ".tensors | map(.name) | sort == $changed" diff.json > ok || fail "other tensors: $(jq -c '.tensors | map(.name)' diff.json)"
+jq -e '.tensors | all(.[]; .b.type == "F32")' diff.json > ok || fail "not in F32: $(jq -c .tensors diff.json)"
+refuses 1 "no tensor of this llama matches 'blk.9.*', 'attn_q'" sr-train-step -m tiny.gguf -o out.gguf --train-only 'blk.0.*' \
+	--train-only 'blk.9.*' --train-only attn_q < thrice.jsonl
+refuses 2 'which?' sr-train-step -m tiny.gguf -o out.gguf --train-only 'blk.0.*' --lora 4 < thrice.jsonl
+
 # What goes wrong. Nothing is written then.
 rm out.gguf
 status=0

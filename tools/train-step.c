@@ -25,12 +25,12 @@ static struct {
 	double rate, warmup, clip, weight_decay, beta1, beta2, alpha, dropout;
 	long steps, batch, batch_tokens, pass_tokens, max_tokens, save_every, valid_every, patience,
 		threads, lora, seed;
+	struct opt_list only;
 	bool resume, dry_run, rslora;
 } o = {
 	.stream = { .format = "jsonl", .main = "tokens" },
 	.schedule = "constant",
 	.products = "auto",
-	.targets = "all-linear",
 	.seed = 1,
 	.rate = 3e-4,
 	.clip = 1,
@@ -47,7 +47,7 @@ static const struct opt opts[] = {
 	{ 'o', "output", OPT_TEXT, &o.out, "FILE",
 		"where the model goes (F32), or the adapter (GGUF; FOLDER/ for PEFT)", 0, 0 },
 	{ 0, "recipe", OPT_PICK, &o.recipe, "sr-llm",
-		"the settings of a paper, which other options change", 0, 0 },
+		"the settings of a paper, which other options override", 0, 0 },
 	{ 0, "lora", OPT_INT, &o.lora, "R",
 		"train an adapter of rank R; the model stays as it is, in any type", 1, 65536 },
 	{ 0, "alpha", OPT_REAL, &o.alpha, "X", "its scale is X / R (R)", 0, 1e6 },
@@ -56,6 +56,8 @@ static const struct opt opts[] = {
 		"share of what the adapter sees that is dropped (0)", 0, 0.99 },
 	{ 0, "targets", OPT_TEXT, &o.targets, "LIST",
 		"the matrices it changes: attn_q,attn_v or q_proj,v_proj (all-linear)", 0, 0 },
+	{ 0, "train-only", OPT_LIST, &o.only, "PATTERN",
+		"train the tensors that match, as '*attn_q*'; may be repeated (all)", 0, 0 },
 	{ 'a', "adapter", OPT_TEXT, &o.adapter, "FILE",
 		"go on training this adapter, a GGUF file or PEFT folder", 0, 0 },
 	{ 's', "seed", OPT_INT, &o.seed, "N", "seed of the adapter and of dropout (1)", 0, 1e9 },
@@ -103,7 +105,7 @@ static const struct opt opts[] = {
 static const struct tool tool = {
 	"sr-train-step",
 	"-m MODEL -o FILE [OPTIONS] < token-records > log",
-"Train a model on token records, all its parameters or a LoRA adapter beside it: each\n"
+	"Train a model on token records, all its parameters or a LoRA adapter beside it: each\n"
 	"batch is one AdamW step and one log record.",
 	"sr-prompt -i csv -f completion=benign < data/pairs.csv |\n"
 	"\tsr-tokenize -m base.gguf | shuf |\n"
@@ -293,8 +295,6 @@ write_model(const struct run *r, uint64_t steps, uint64_t tokens, double loss)
 	struct err e;
 
 	gguf_put_copy_all(g, r->m->file);
-	gguf_put_drop(g, "general.file_type");
-	gguf_put_u32(g, "general.file_type", 0);
 	gguf_put_u64(g, "sr.training.steps", steps);
 	gguf_put_u64(g, "sr.training.tokens", tokens);
 	gguf_put_f32(g, "sr.training.loss", (float)loss);
@@ -430,6 +430,12 @@ read_valid(struct run *r)
 	fclose(f);
 }
 
+static const char *
+targets(void)
+{
+	return o.targets ? o.targets : "all-linear";
+}
+
 /* What must be the same for a resumed run to end as an undisturbed one. */
 static char *
 describe_options(const struct run *r)
@@ -449,7 +455,9 @@ describe_options(const struct run *r)
 		r->t.o.bf16 ? "bf16" : "f32");
 	if (r->adapter)
 		buf_printf(&b, " alpha=%g targets=%s dropout=%g seed=%ld",
-			(double)r->adapter->alpha, o.targets, o.dropout, o.seed);
+			(double)r->adapter->alpha, targets(), o.dropout, o.seed);
+	for (size_t i = 0; i < o.only.n; i++)
+		buf_printf(&b, " only=%s", o.only.v[i]);
 	if (o.valid)
 		buf_printf(&b, " valid=%016llx valid_every=%ld patience=%ld",
 			(unsigned long long)valid, o.valid_every, o.patience);
@@ -506,6 +514,10 @@ say_plan(const struct run *r, size_t bytes)
 		buf_printf(&what, "an adapter of rank %zu on %zu matrices, %.2f M parameters "
 			"beside the %.2f M", r->adapter->parts[0].rank, r->adapter->n,
 			(double)params_of_adapter(r->adapter) * 1e-6,
+			(double)config_params(&r->m->c) * 1e-6);
+	else if (o.only.n > 0)
+		buf_printf(&what, "%.2f M of the %.2f M parameters",
+			(double)params_of_model(&r->m->c, &o.only) * 1e-6,
 			(double)config_params(&r->m->c) * 1e-6);
 	else
 		buf_printf(&what, "all %.2f M parameters",
@@ -663,6 +675,7 @@ release(struct run *r)
 	model_free(r->m);
 	free(r->checkpoint);
 	free(r->options);
+	free(o.only.v);
 }
 
 /* Better now than after hours: can both files be written, and would no older run be lost? */
@@ -686,27 +699,37 @@ check_files(struct run *r)
 			r->checkpoint);
 }
 
-/* --recipe, wherever it stands: other options come after it. SR_LLM's settings (Raza et al.
- * 2024). */
+/* Recipes: option by option, as they would stand on the command line. */
+struct preset {
+	const char *option, *value;
+};
+
+/* SR_LLM (Raza et al. 2024), as its text has them. */
+static const struct preset sr_llm[] = {
+	{ "lora", "64" }, { "alpha", "16" }, { "dropout", "0.2" }, { "rate", "2e-4" },
+	{ "schedule", "constant" }, { "warmup", "0.03" }, { "clip", "0.3" }, { "beta1", "0.9" },
+	{ "beta2", "0.999" }, { "weight-decay", "0.001" }, { "batch", "16" },
+	{ "max-tokens", "1024" }, { "valid-every", "25" }, { "patience", "3" },
+	{ NULL, NULL },
+};
+
+static const struct {
+	const char *name;
+	const struct preset *presets;
+} recipes[] = { { "sr-llm", sr_llm } };
+
+/* --recipe, wherever it stands: its settings come first, so that the options override them. */
 static void
 take_recipe(int argc, char **argv)
 {
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-		if (strncmp(argv[i], "--recipe", 8) != 0)
-			continue;
-		o.lora = 64;
-		o.alpha = 16;
-		o.dropout = 0.2;
-		o.rate = 2e-4;
-		o.schedule = "constant";
-		o.warmup = 0.03;
-		o.clip = 0.3;
-		o.beta1 = 0.9;
-		o.beta2 = 0.999;
-		o.weight_decay = 0.001;
-		o.batch = 16;
-		o.max_tokens = 1024;
-		o.patience = 3;
+		const char *name = strncmp(argv[i], "--recipe=", 9) == 0 ? argv[i] + 9 :
+			strcmp(argv[i], "--recipe") == 0 && i + 1 < argc ? argv[i + 1] : "";
+
+		for (size_t k = 0; k < sizeof recipes / sizeof *recipes; k++)
+			for (const struct preset *p = recipes[k].presets;
+				strcmp(recipes[k].name, name) == 0 && p->option; p++)
+				tool_preset(&tool, p->option, p->value);
 	}
 }
 
@@ -714,7 +737,6 @@ take_recipe(int argc, char **argv)
 static struct adapter *
 wanted_adapter(const struct model *m)
 {
-	double alpha = o.alpha > 0 ? o.alpha : (double)o.lora;
 	struct adapter *a = NULL;
 	struct err e;
 
@@ -723,11 +745,30 @@ wanted_adapter(const struct model *m)
 	if (o.adapter)
 		a = adapter_open(o.adapter, m, &e);
 	else
-		a = adapter_make(m, o.targets, (size_t)o.lora,
-			o.rslora ? alpha * sqrt((double)o.lora) : alpha, (uint64_t)o.seed, &e);
+		a = adapter_make(m, targets(), (size_t)o.lora,
+			o.alpha > 0 ? o.alpha : (double)o.lora, o.rslora, (uint64_t)o.seed, &e);
 	if (!a)
 		tool_die(&e);
 	return a;
+}
+
+/* What is trained: one thing, and options of that alone. */
+static void
+check_method(void)
+{
+	if (o.only.n > 0 && (o.lora || o.adapter))
+		tool_usage("--train-only trains tensors of the model, %s an adapter: which?",
+			o.recipe ? "--recipe" : o.lora ? "--lora" : "-a");
+	if (o.adapter && o.recipe)
+		o.lora = 0, o.alpha = 0; /* it has its own */
+	if (o.adapter && o.lora)
+		tool_usage("--lora makes an adapter, -a goes on with one: which?");
+	if (o.adapter && (o.alpha > 0 || o.rslora || o.targets))
+		tool_usage("--alpha, --rslora and --targets are of a new adapter, -a goes on with "
+			"one as it is");
+	if (!o.lora && !o.adapter && (o.alpha > 0 || o.dropout > 0 || o.rslora || o.targets))
+		tool_usage("--alpha, --dropout, --rslora and --targets are of an adapter: "
+			"--lora R");
 }
 
 int
@@ -744,10 +785,7 @@ main(int argc, char **argv)
 		tool_usage("what is '%s'? records come on stdin", argv[0]);
 	if (!o.model || (!o.out && !o.dry_run))
 		tool_usage("%s is needed", o.model ? "-o FILE" : "-m MODEL");
-	if (o.adapter && o.lora && !o.recipe)
-		tool_usage("--lora makes an adapter, -a goes on with one: which?");
-	if (!o.lora && !o.adapter && (o.alpha > 0 || o.dropout > 0 || o.rslora))
-		tool_usage("--alpha, --dropout and --rslora are of an adapter: --lora R");
+	check_method();
 	if (!o.steps && (strcmp(o.schedule, "constant") != 0 || (o.warmup > 0 && o.warmup < 1)))
 		tool_usage("%s needs --steps",
 			o.warmup > 0 && o.warmup < 1 ? "a share of warm-up" : o.schedule);
@@ -755,6 +793,8 @@ main(int argc, char **argv)
 		check_files(&r);
 	r.m = model_open(o.model, &e);
 	if (!r.m)
+		tool_die(&e);
+	if (params_check(&r.m->c, &o.only, &e) < 0)
 		tool_die(&e);
 	r.adapter = wanted_adapter(r.m);
 	if (strcmp(o.products, "auto") == 0)
@@ -765,15 +805,16 @@ main(int argc, char **argv)
 		setenv("SR_PRODUCTS", "f32", 1); /* of weights in the types of files as well */
 	to = (struct trainer_opts){ o.beta1, o.beta2, 1e-8, o.weight_decay, o.clip,
 		(size_t)o.pass_tokens, strcmp(o.products, "bf16") == 0, o.dropout,
-		(uint64_t)o.seed };
+		(uint64_t)o.seed, &o.only };
 	bytes = trainer_bytes(&r.m->c, r.adapter, &to);
 	if (o.valid)
-		bytes += (r.adapter ? params_of_adapter(r.adapter) : config_params(&r.m->c)) *
-			sizeof *r.s.best_weights;
+		bytes += (r.adapter ? params_of_adapter(r.adapter) :
+				      params_of_model(&r.m->c, &o.only)) * sizeof *r.s.best_weights;
 	say_plan(&r, bytes);
 	if (o.dry_run) {
 		adapter_free(r.adapter);
 		model_free(r.m);
+		free(o.only.v);
 		return tool_finish();
 	}
 	r.in = stream_open(&o.stream, stdin, stdout, "stdin", &e);

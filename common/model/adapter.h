@@ -28,7 +28,9 @@ struct adapter_part {
 
 struct adapter {
 	struct adapter *next; /* of the model's */
-	float alpha;          /* not 0; f32, as in files */
+	float alpha;          /* not 0; f32, as in files; the scale is alpha / rank */
+	bool rslora;          /* in PEFT's files lora_alpha / sqrt(rank) instead (Kalajdzievski
+	                       * 2023) */
 	struct adapter_part *parts;
 	size_t n;
 	float scale;          /* once attached */
@@ -51,9 +53,10 @@ struct model *model_open_with(const char *model, const struct opt_list *adapters
 
 /* A new adapter of that model, to be trained: a uniform within 1/sqrt(K), as PEFT draws it, b zero.
  * `targets`: "all-linear", every matrix within layers, or some of them, parted by commas, by GGUF's
- * names ("attn_q") or PEFT's ("q_proj"). NULL with a message where a name fits nothing. */
+ * names ("attn_q") or PEFT's ("q_proj"). Its scale is alpha / rank or, with rslora, alpha /
+ * sqrt(rank). NULL with a message where a name fits nothing. */
 struct adapter *adapter_make(const struct model *m, const char *targets, size_t rank, double alpha,
-	uint64_t seed, struct err *e);
+	bool rslora, uint64_t seed, struct err *e);
 
 /* Read an adapter of that model and check it: architecture, names, shapes, finite values. */
 struct adapter *adapter_open(const char *path, const struct model *m, struct err *e);
@@ -66,8 +69,8 @@ void adapter_attach(struct adapter *a, struct model *m, float scale);
  * where nothing is added. */
 struct lora *adapter_lora(const struct model *m, const char *tensor);
 
-/* Write as a GGUF LoRA file, or as a PEFT folder, made where it is missing. F32; rsLoRA becomes an
- * alpha for which alpha / rank is the scale. `m`: as for adapter_open. */
+/* Write as a GGUF LoRA file, or as a PEFT folder, made where it is missing. F32. GGUF knows no
+ * rsLoRA and gets the alpha for which alpha / rank is the scale. `m`: as for adapter_open. */
 int adapter_save_gguf(const struct adapter *a, const struct model *m, const char *path,
 	struct err *e);
 int adapter_save_peft(const struct adapter *a, const struct model *m, const char *folder,

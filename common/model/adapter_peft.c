@@ -1,6 +1,7 @@
 /* Adapters as folders of PEFT (Hugging Face): adapter_config.json, adapter_model.safetensors. */
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -339,6 +340,7 @@ adapter_read_peft(struct adapter *to, const struct model *m, const char *folder,
 			err_prefix(e, "%s", path);
 		file_unmap(&map);
 	}
+	to->rslora = s.rs;
 	if (rc == 0)
 		rc = read_weights(to, m, &s, folder, e);
 	json_free(s.root);
@@ -438,29 +440,47 @@ put_ranks(const struct writing *w, struct buf *b)
 	}
 }
 
+/* The lora_alpha by which a reader gets the adapter's own scale: in as few digits as do. */
+static void
+put_alpha(const struct writing *w, bool rslora, struct buf *b)
+{
+	double root = rslora ? sqrt((double)w->rank) : 1, alpha = (double)w->a->alpha / root;
+	char text[32];
+
+	for (int digits = 6; digits <= 17; digits++) {
+		snprintf(text, sizeof text, "%.*g", digits, alpha);
+		if ((float)(strtod(text, NULL) * root) == w->a->alpha)
+			break;
+	}
+	buf_puts(b, text);
+}
+
 static void
 put_config(const struct writing *w, struct buf *b)
 {
 	size_t len;
 	const char *name = gguf_str(w->m->file, "general.name", &len);
-	bool conv1d = false;
+	bool conv1d = false, rslora = w->a->rslora;
 
-	for (size_t i = 0; i < w->a->n; i++)
+	for (size_t i = 0; i < w->a->n; i++) {
 		conv1d |= w->changes[i] == HF_TRANSPOSE;
+		/* with one alpha its scales would not go with the square roots of several ranks */
+		rslora &= w->a->parts[i].rank == w->rank;
+	}
 	buf_puts(b, "{\n  \"peft_type\": \"LORA\",\n  \"task_type\": \"CAUSAL_LM\",\n"
 		"  \"base_model_name_or_path\": ");
 	json_put_text(b, name ? name : "", name ? len : 0);
 	buf_printf(b, ",\n  \"r\": %zu,\n  \"lora_alpha\": ", w->rank);
-	json_put_real(b, (double)w->a->alpha, 9);
+	put_alpha(w, rslora, b);
 	buf_puts(b, ",\n  \"target_modules\": [");
 	put_targets(w, b);
 	buf_puts(b, "],\n  \"rank_pattern\": {");
 	put_ranks(w, b);
 	buf_printf(b, "},\n  \"alpha_pattern\": {},\n  \"fan_in_fan_out\": %s,\n"
-		"  \"use_rslora\": false,\n  \"use_dora\": false,\n  \"lora_dropout\": 0.0,\n"
+		"  \"use_rslora\": %s,\n  \"use_dora\": false,\n  \"lora_dropout\": 0.0,\n"
 		"  \"bias\": \"none\",\n  \"modules_to_save\": null,\n"
 		"  \"init_lora_weights\": true,\n  \"inference_mode\": true\n}\n",
-		conv1d ? "true" : "false");
+		conv1d ? "true" : "false", rslora ? "true" : "false");
 }
 
 /* Tensor 2i is part i's A, 2i + 1 its B. */

@@ -23,7 +23,8 @@ struct backward {
 	const struct model *view;
 	struct model *grad;
 	bool bf16;
-	bool frozen;              /* no gradients but of what is hung into weights */
+	bool frozen;              /* no matrix is trained: no gradients but of vectors and of
+	                           * what is hung into weights */
 	struct pool *pool;
 	size_t cap;               /* tokens, a multiple of BLOCK */
 	float *memory;
@@ -127,6 +128,17 @@ backward_bytes(const struct config *c, size_t max_tokens)
 	return memory_floats(c, cap) * sizeof(float) + 2 * half_count(c, cap) * sizeof(uint16_t);
 }
 
+static bool
+is_frozen(const struct model *grad)
+{
+	bool any = grad->embed.data || grad->places.data || grad->head.data;
+
+	for (const struct layer *l = grad->layers; l < grad->layers + grad->c.n_layer; l++)
+		any |= l->q.data || l->k.data || l->v.data || l->o.data || l->gate.data ||
+			l->up.data || l->down.data;
+	return !any;
+}
+
 struct backward *
 backward_new(const struct model *view, struct model *grad, bool bf16, struct pool *p,
 	size_t max_tokens, struct err *e)
@@ -139,7 +151,7 @@ backward_new(const struct model *view, struct model *grad, bool bf16, struct poo
 	b->view = view;
 	b->grad = grad;
 	b->bf16 = bf16;
-	b->frozen = !grad->embed.data;
+	b->frozen = is_frozen(grad);
 	b->pool = p;
 	b->cap = round_up(max_tokens, BLOCK);
 	b->scores = mem_alloc(pool_size(p), sizeof *b->scores);
@@ -282,7 +294,7 @@ product_back(struct backward *b, const struct weight *w, const struct weight *dw
 	if (n == 0)
 		return;
 	halve(b, dy, n, w->rows, b->half_dy);
-	if (b->frozen) {
+	if (!dw->data) {
 		frozen_back(b, w, dw, x, dy, n, dx, beta);
 		return;
 	}
@@ -712,7 +724,7 @@ layer_back(struct layer_back *l, const struct layer *w, const struct layer *dw, 
 		dw->attn_norm, dw->attn_norm_bias);
 }
 
-/* b->dx, the gradient of the first layer's input, goes to the embeddings. */
+/* b->dx, the gradient of the first layer's input, goes to the embeddings that are trained. */
 static void
 embed_back(struct backward *b, const struct chunk *c, size_t first)
 {
@@ -723,7 +735,8 @@ embed_back(struct backward *b, const struct chunk *c, size_t first)
 	for (size_t i = 0; i < c->n; i++) {
 		const float *dx = b->dx + (first + i) * width;
 
-		kernels()->axpy(width, scale, dx, dembed + (size_t)c->tokens[i] * width);
+		if (dembed)
+			kernels()->axpy(width, scale, dx, dembed + (size_t)c->tokens[i] * width);
 		if (dplaces)
 			kernels()->axpy(width, 1, dx, dplaces + i * width);
 	}

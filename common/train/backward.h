@@ -8,8 +8,8 @@
 
 struct backward;
 
-/* `view` and `grad` as in struct params: where `grad` has no weights, those of `view` are frozen
- * and may be of any type. Passes of at most max_tokens, products in bf16 or f32. */
+/* `view` and `grad` as in struct params: where `grad` has no weight, that of `view` is frozen and
+ * may be of any type. Passes of at most max_tokens, products in bf16 or f32. */
 struct backward *backward_new(const struct model *view, struct model *grad, bool bf16,
 	struct pool *p, size_t max_tokens, struct err *e);
 void backward_free(struct backward *b);

@@ -10,7 +10,7 @@
 size_t
 trainer_bytes(const struct config *c, const struct adapter *adapter, const struct trainer_opts *o)
 {
-	return params_bytes(c, adapter, o->bf16) + tape_bytes(c, o->pass_tokens) +
+	return params_bytes(c, adapter, o->only, o->bf16) + tape_bytes(c, o->pass_tokens) +
 		backward_bytes(c, o->pass_tokens) +
 		o->pass_tokens * ((4 * c->n_embd + c->n_ff) * sizeof(float) + sizeof(double));
 }
@@ -20,7 +20,7 @@ trainer_init(struct trainer *t, const struct model *m, struct adapter *adapter,
 	const struct trainer_opts *o, struct pool *pool, struct err *e)
 {
 	*t = (struct trainer){ .o = *o, .pool = pool };
-	if (params_init(&t->p, m, adapter, o->bf16, e) < 0)
+	if (params_init(&t->p, m, adapter, o->only, o->bf16, e) < 0)
 		return -1;
 	t->f = forward_new(&t->p.view, pool);
 	t->b = backward_new(&t->p.view, &t->p.grad, o->bf16, pool, o->pass_tokens, e);

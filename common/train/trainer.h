@@ -19,6 +19,7 @@ struct trainer_opts {
 	bool bf16;
 	double dropout;     /* of what an adapter sees, while training */
 	uint64_t seed;      /* of that */
+	const struct opt_list *only; /* names of the tensors to train; NULL: all */
 };
 
 struct trainer {
@@ -39,7 +40,7 @@ struct step_stats {
 	size_t tokens, targets;
 };
 
-/* All of the model is trained, or `adapter`, which must outlive this; `t` must not be moved. */
+/* The model is trained, or `adapter`, which must outlive this; `t` must not be moved. */
 int trainer_init(struct trainer *t, const struct model *m, struct adapter *adapter,
 	const struct trainer_opts *o, struct pool *pool, struct err *e);
 void trainer_release(struct trainer *t);
