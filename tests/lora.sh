@@ -121,6 +121,27 @@ base=q4f.gguf train b.gguf --products f32
 close "$(jq -s '.[-1].loss' q4.log)" "$(jq -s '.[-1].loss' log)" 1e-3
 close "$(jq -s '.[0].loss' q4.log)" "$(jq -s '.[0].loss' log)" 1e-5
 
+# A base in NF4, in four bits and a bit: it says a little else than the file does, and the adapter learns as well.
+said() { sr-train-step -m base.gguf -a quiet.gguf --rate 0 --batch 32 -o x.gguf "$@" < once.jsonl 2> err | jq .loss; }
+close "$(said --base nf4)" "$(said)" 0.3
+close "$(said --base nf4)" "$(said --base nf4 --double-quant)" 0.02
+[ "$(said --base nf4)" != "$(said)" ] && [ "$(said --base nf4)" != "$(said --base nf4 --double-quant)" ] || fail 'nothing is lost to NF4'
+train a.gguf --base nf4 --double-quant
+jq -es '.[-1].loss < .[0].loss - 0.2' log > ok || fail "it does not learn beside NF4: $(tail -n 1 log)"
+# planned and there: bytes of the matrices
+sr-model init --like smollm2-135m --layers 4 --type F16 -o wide.gguf
+for double in no-double-quant double-quant; do
+	sr-train-step -m wide.gguf --lora 4 --base nf4 --$double --dry-run < /dev/null 2> err
+	grep -o 'in NF4.*in the file' err
+done > planned
+diff planned - << END || fail 'other bytes'
+in NF4 (8.0 MB that are 28.3 MB in the file
+in NF4, doubly quantized (7.3 MB that are 28.3 MB in the file
+END
+refuses 2 'goes with an adapter' sr-train-step -m base.gguf --base nf4 -o x.gguf
+refuses 2 'is of --base nf4' sr-train-step -m base.gguf --lora 4 --double-quant -o x.gguf
+refuses 1 'q4.gguf: layer 0 is stored as Q4_0 already' sr-train-step -m q4.gguf --lora 4 --base nf4 -o x.gguf
+
 # The paper's settings: those of the man page's table, one by one; and other options go before them, wherever they stand.
 mapfile -t table < <(awk '/^\.It Fl -[a-z0-9-]+ Ta/ { print "-" $3; print $5 }' "$root/man/sr-train-step.1")
 [ ${#table[@]} = 28 ] || fail "the man page has ${#table[@]} words of the recipe"

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/opt.h"
 #include "base/progress.h"
+#include "model/nf4.h"
 #include "stream/stream.h"
 #include "tensor/gemm.h"
 #include "train/checkpoint.h"
@@ -21,12 +22,12 @@
 static struct {
 	struct stream_opts stream;
 	const char *model, *out, *valid, *checkpoint, *schedule, *products, *recipe, *adapter,
-		*targets;
+		*targets, *base;
 	double rate, warmup, clip, weight_decay, beta1, beta2, alpha, dropout;
 	long steps, batch, batch_tokens, pass_tokens, max_tokens, save_every, valid_every, patience,
 		threads, lora, seed;
 	struct opt_list only;
-	bool resume, dry_run, rslora;
+	bool resume, dry_run, rslora, double_quant;
 } o = {
 	.stream = { .format = "jsonl", .main = "tokens" },
 	.schedule = "constant",
@@ -60,6 +61,9 @@ static const struct opt opts[] = {
 		"train the tensors that match, as '*attn_q*'; may be repeated (all)", 0, 0 },
 	{ 'a', "adapter", OPT_TEXT, &o.adapter, "FILE",
 		"go on training this adapter, a GGUF file or PEFT folder", 0, 0 },
+	{ 0, "base", OPT_PICK, &o.base, "nf4",
+		"hold the model's matrices in four bits beside the adapter (QLoRA)", 0, 0 },
+	{ 0, "double-quant", OPT_FLAG, &o.double_quant, NULL, "and their scales in eight", 0, 0 },
 	{ 's', "seed", OPT_INT, &o.seed, "N", "seed of the adapter and of dropout (1)", 0, 1e9 },
 	{ 0, "rate", OPT_REAL, &o.rate, "R", "peak learning rate (0.0003)", 0, 1e9 },
 	{ 0, "schedule", OPT_PICK, &o.schedule, "constant|linear|cosine",
@@ -456,6 +460,8 @@ describe_options(const struct run *r)
 	if (r->adapter)
 		buf_printf(&b, " alpha=%g targets=%s dropout=%g seed=%ld",
 			(double)r->adapter->alpha, targets(), o.dropout, o.seed);
+	if (o.base)
+		buf_printf(&b, " base=%s double_quant=%d", o.base, o.double_quant);
 	for (size_t i = 0; i < o.only.n; i++)
 		buf_printf(&b, " only=%s", o.only.v[i]);
 	if (o.valid)
@@ -505,10 +511,27 @@ warmup_steps(void)
 	return (size_t)(o.warmup < 1 ? o.warmup * (double)o.steps + 0.5 : o.warmup);
 }
 
+/* --base nf4: the bytes that the model then takes, as words go to `what`. */
+static size_t
+plan_base(const struct run *r, struct buf *what)
+{
+	size_t bytes = 0, in_file;
+	struct err e;
+
+	if (!o.base)
+		return 0;
+	if (model_nf4_plan(r->m, o.double_quant, &bytes, &in_file, &e) < 0)
+		tool_die(&e);
+	buf_printf(what, " in NF4%s (%.1f MB that are %.1f MB in the file)",
+		o.double_quant ? ", doubly quantized" : "", (double)bytes * 1e-6,
+		(double)in_file * 1e-6);
+	return bytes;
+}
+
 static void
 say_plan(const struct run *r, size_t bytes)
 {
-	struct buf what = { 0 };
+	struct buf what = { 0 }, base = { 0 };
 
 	if (r->adapter)
 		buf_printf(&what, "an adapter of rank %zu on %zu matrices, %.2f M parameters "
@@ -522,10 +545,13 @@ say_plan(const struct run *r, size_t bytes)
 	else
 		buf_printf(&what, "all %.2f M parameters",
 			(double)config_params(&r->m->c) * 1e-6);
-	tool_warn("training %s of %s: %ld %s a step, %s products, %.0f MB", buf_str(&what), o.model,
+	bytes += plan_base(r, &base);
+	tool_warn("training %s of %s%s: %ld %s a step, %s products, %.0f MB", buf_str(&what),
+		o.model, buf_str(&base),
 		o.batch_tokens ? o.batch_tokens : o.batch, o.batch_tokens ? "tokens" : "records",
 		o.products, (double)bytes * 1e-6);
 	buf_release(&what);
+	buf_release(&base);
 }
 
 /* The share of stdin that has been read, where that is a file; else 0. */
@@ -766,6 +792,10 @@ check_method(void)
 	if (o.adapter && (o.alpha > 0 || o.rslora || o.targets))
 		tool_usage("--alpha, --rslora and --targets are of a new adapter, -a goes on with "
 			"one as it is");
+	if (o.base && !o.lora && !o.adapter)
+		tool_usage("--base nf4 is frozen: it goes with an adapter, --lora R or -a");
+	if (o.double_quant && !o.base)
+		tool_usage("--double-quant is of --base nf4");
 	if (!o.lora && !o.adapter && (o.alpha > 0 || o.dropout > 0 || o.rslora || o.targets))
 		tool_usage("--alpha, --dropout, --rslora and --targets are of an adapter: "
 			"--lora R");
@@ -776,6 +806,7 @@ main(int argc, char **argv)
 {
 	struct run r = { .s = { .hash = EXAMPLE_HASH_START, .best = INFINITY } };
 	struct trainer_opts to;
+	struct pool *pool;
 	size_t bytes;
 	struct err e;
 
@@ -817,8 +848,10 @@ main(int argc, char **argv)
 		free(o.only.v);
 		return tool_finish();
 	}
+	pool = pool_new((int)o.threads);
 	r.in = stream_open(&o.stream, stdin, stdout, "stdin", &e);
-	if (!r.in || trainer_init(&r.t, r.m, r.adapter, &to, pool_new((int)o.threads), &e) < 0)
+	if (!r.in || (o.base && model_to_nf4(r.m, o.double_quant, pool, &e) < 0) ||
+	    trainer_init(&r.t, r.m, r.adapter, &to, pool, &e) < 0)
 		tool_die(&e);
 	if (o.valid) {
 		read_valid(&r);

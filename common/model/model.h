@@ -71,6 +71,7 @@ struct model {
 	char *label;            /* the path and those of its adapters, for records */
 	float *norms;           /* vectors that were not stored as f32, expanded */
 	struct adapter *adapters; /* what hangs in the weights (model/adapter.h) */
+	struct nf4 *nf4;        /* matrices in four bits (model/nf4.h); or NULL */
 };
 
 /* Open a GGUF file with its tokenizer. Shapes, types and hyperparameters are checked. */
