@@ -187,5 +187,5 @@ grep -q 'on 4 matrices' err || fail 'other targets'
 refuses 1 "no matrix of a llama is called 'nothing'" sr-train-step -m base.gguf --lora 4 --targets q_proj,nothing -o x.gguf
 refuses 2 'of a new adapter' sr-train-step -m base.gguf -a rs --alpha 4 -o x.gguf
 refuses 2 'which?' sr-train-step -m base.gguf -a rs --lora 4 -o x.gguf
-refuses 2 'are of an adapter' sr-train-step -m base.gguf --dropout 0.1 -o x.gguf
+refuses 2 'are of LoRA' sr-train-step -m base.gguf --dropout 0.1 -o x.gguf
 refuses 1 'cannot write folder/' sr-train-step -m base.gguf -o folder/

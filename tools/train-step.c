@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/opt.h"
 #include "base/progress.h"
+#include "base/rng.h"
 #include "model/nf4.h"
 #include "stream/stream.h"
 #include "tensor/gemm.h"
@@ -25,7 +26,7 @@ static struct {
 		*targets, *base;
 	double rate, warmup, clip, weight_decay, beta1, beta2, alpha, dropout;
 	long steps, batch, batch_tokens, pass_tokens, max_tokens, save_every, valid_every, patience,
-		threads, lora, seed;
+		threads, lora, prefix, prefix_mlp, seed;
 	struct opt_list only;
 	bool resume, dry_run, rslora, double_quant;
 } o = {
@@ -57,6 +58,10 @@ static const struct opt opts[] = {
 		"share of what the adapter sees that is dropped (0)", 0, 0.99 },
 	{ 0, "targets", OPT_TEXT, &o.targets, "LIST",
 		"the matrices it changes: attn_q,attn_v or q_proj,v_proj (all-linear)", 0, 0 },
+	{ 0, "prefix", OPT_INT, &o.prefix, "N",
+		"train keys and values of N virtual tokens before every sequence", 1, 1e6 },
+	{ 0, "prefix-mlp", OPT_INT, &o.prefix_mlp, "W",
+		"by a network of that width, which is not needed afterwards", 1, 1e6 },
 	{ 0, "train-only", OPT_LIST, &o.only, "PATTERN",
 		"train the tensors that match, as '*attn_q*'; may be repeated (all)", 0, 0 },
 	{ 'a', "adapter", OPT_TEXT, &o.adapter, "FILE",
@@ -170,7 +175,8 @@ die(struct run *r, const struct err *e)
 static size_t
 longest(const struct run *r)
 {
-	size_t n = o.max_tokens ? (size_t)o.max_tokens : r->m->c.n_ctx;
+	size_t front = r->adapter ? r->adapter->prefix.n : 0;
+	size_t n = o.max_tokens ? (size_t)o.max_tokens : r->m->c.n_ctx - front;
 
 	return n < (size_t)o.pass_tokens ? n : (size_t)o.pass_tokens;
 }
@@ -453,13 +459,14 @@ describe_options(const struct run *r)
 		"%s %s params=%zu rate=%g schedule=%s warmup=%g steps=%ld batch=%ld "
 		"batch_tokens=%ld pass_tokens=%ld max_tokens=%zu clip=%g weight_decay=%g "
 		"beta1=%g beta2=%g products=%s",
-		r->adapter ? "lora" : "full", r->m->c.arch->name, r->t.p.n, o.rate, o.schedule,
+		!r->adapter ? "full" : r->adapter->prefix.n > 0 ? "prefix" : "lora",
+		r->m->c.arch->name, r->t.p.n, o.rate, o.schedule,
 		o.warmup, o.steps, o.batch, o.batch_tokens, o.pass_tokens, longest(r), o.clip,
 		o.weight_decay, o.beta1, o.beta2,
 		r->t.o.bf16 ? "bf16" : "f32");
 	if (r->adapter)
-		buf_printf(&b, " alpha=%g targets=%s dropout=%g seed=%ld",
-			(double)r->adapter->alpha, targets(), o.dropout, o.seed);
+		buf_printf(&b, " alpha=%g targets=%s dropout=%g seed=%ld prefix_mlp=%ld",
+			(double)r->adapter->alpha, targets(), o.dropout, o.seed, o.prefix_mlp);
 	if (o.base)
 		buf_printf(&b, " base=%s double_quant=%d", o.base, o.double_quant);
 	for (size_t i = 0; i < o.only.n; i++)
@@ -533,10 +540,15 @@ say_plan(const struct run *r, size_t bytes)
 {
 	struct buf what = { 0 }, base = { 0 };
 
-	if (r->adapter)
+	if (r->adapter && r->adapter->prefix.n > 0)
+		buf_printf(&what, "a prefix of %zu virtual tokens, %.2f M parameters beside the "
+			"%.2f M", r->adapter->prefix.n,
+			(double)params_of_adapter(&r->m->c, r->adapter) * 1e-6,
+			(double)config_params(&r->m->c) * 1e-6);
+	else if (r->adapter)
 		buf_printf(&what, "an adapter of rank %zu on %zu matrices, %.2f M parameters "
 			"beside the %.2f M", r->adapter->parts[0].rank, r->adapter->n,
-			(double)params_of_adapter(r->adapter) * 1e-6,
+			(double)params_of_adapter(&r->m->c, r->adapter) * 1e-6,
 			(double)config_params(&r->m->c) * 1e-6);
 	else if (o.only.n > 0)
 		buf_printf(&what, "%.2f M of the %.2f M parameters",
@@ -717,7 +729,8 @@ check_files(struct run *r)
 	if (!o.checkpoint)
 		buf_puts(&path, ".checkpoint");
 	r->checkpoint = buf_str(&path);
-	if ((!(to_folder() && (o.lora || o.adapter)) && file_out_check(o.out, &e) < 0) ||
+	if ((!(to_folder() && (o.lora || o.prefix || o.adapter)) &&
+	    file_out_check(o.out, &e) < 0) ||
 		file_out_check(r->checkpoint, &e) < 0)
 		tool_die(&e);
 	if (!o.resume && access(r->checkpoint, F_OK) == 0)
@@ -759,6 +772,27 @@ take_recipe(int argc, char **argv)
 	}
 }
 
+/* A new prefix begins as words of the vocabulary, which does better than numbers out of nowhere (Li
+ * and Liang 2021, section 7.4). */
+static struct adapter *
+new_prefix(const struct model *m, struct err *e)
+{
+	int *ids = mem_alloc((size_t)o.prefix, sizeof *ids);
+	struct adapter *a;
+	struct rng r;
+
+	rng_seed(&r, (uint64_t)o.seed);
+	for (long i = 0; i < o.prefix; i++)
+		do
+			ids[i] = (int)rng_below(&r, m->c.n_vocab);
+		while (tokenizer_ends(m->tok, ids[i]));
+	a = adapter_make_prefix(m, ids, (size_t)o.prefix, e);
+	if (a && o.prefix_mlp)
+		prefix_add_mlp(a, &m->c, (size_t)o.prefix_mlp, (uint64_t)o.seed);
+	free(ids);
+	return a;
+}
+
 /* The adapter to train: NULL for none. */
 static struct adapter *
 wanted_adapter(const struct model *m)
@@ -766,15 +800,19 @@ wanted_adapter(const struct model *m)
 	struct adapter *a = NULL;
 	struct err e;
 
-	if (!o.adapter && !o.lora)
+	if (!o.adapter && !o.lora && !o.prefix)
 		return NULL;
-	if (o.adapter)
+	if (o.prefix)
+		a = new_prefix(m, &e);
+	else if (o.adapter)
 		a = adapter_open(o.adapter, m, &e);
 	else
 		a = adapter_make(m, targets(), (size_t)o.lora,
 			o.alpha > 0 ? o.alpha : (double)o.lora, o.rslora, (uint64_t)o.seed, &e);
 	if (!a)
 		tool_die(&e);
+	if (a->prefix.n > 0 && o.dropout > 0 && !o.recipe)
+		tool_usage("--dropout is of LoRA, this is a prefix");
 	return a;
 }
 
@@ -782,23 +820,31 @@ wanted_adapter(const struct model *m)
 static void
 check_method(void)
 {
-	if (o.only.n > 0 && (o.lora || o.adapter))
+	bool adapts;
+
+	if (o.recipe && (o.adapter || o.prefix))
+		o.lora = 0, o.alpha = 0; /* the recipe's of another adapter */
+	adapts = o.lora || o.prefix || o.adapter;
+	if (o.only.n > 0 && adapts)
 		tool_usage("--train-only trains tensors of the model, %s an adapter: which?",
-			o.recipe ? "--recipe" : o.lora ? "--lora" : "-a");
-	if (o.adapter && o.recipe)
-		o.lora = 0, o.alpha = 0; /* it has its own */
-	if (o.adapter && o.lora)
-		tool_usage("--lora makes an adapter, -a goes on with one: which?");
+			o.recipe ? "--recipe" : o.lora ? "--lora" : o.prefix ? "--prefix" : "-a");
+	if (o.adapter && (o.lora || o.prefix))
+		tool_usage("%s makes an adapter, -a goes on with one: which?",
+			o.lora ? "--lora" : "--prefix");
+	if (o.lora && o.prefix)
+		tool_usage("--lora makes one adapter, --prefix another: which?");
+	if (o.prefix_mlp && !o.prefix)
+		tool_usage("--prefix-mlp is of a new prefix: --prefix N");
 	if (o.adapter && (o.alpha > 0 || o.rslora || o.targets))
 		tool_usage("--alpha, --rslora and --targets are of a new adapter, -a goes on with "
 			"one as it is");
-	if (o.base && !o.lora && !o.adapter)
-		tool_usage("--base nf4 is frozen: it goes with an adapter, --lora R or -a");
+	if (o.base && !adapts)
+		tool_usage("--base nf4 is frozen: it goes with an adapter, --lora R, --prefix N or "
+			"-a");
 	if (o.double_quant && !o.base)
 		tool_usage("--double-quant is of --base nf4");
 	if (!o.lora && !o.adapter && (o.alpha > 0 || o.dropout > 0 || o.rslora || o.targets))
-		tool_usage("--alpha, --dropout, --rslora and --targets are of an adapter: "
-			"--lora R");
+		tool_usage("--alpha, --dropout, --rslora and --targets are of LoRA: --lora R");
 }
 
 int
@@ -839,7 +885,7 @@ main(int argc, char **argv)
 		(uint64_t)o.seed, &o.only };
 	bytes = trainer_bytes(&r.m->c, r.adapter, &to);
 	if (o.valid)
-		bytes += (r.adapter ? params_of_adapter(r.adapter) :
+		bytes += (r.adapter ? params_of_adapter(&r.m->c, r.adapter) :
 				      params_of_model(&r.m->c, &o.only)) * sizeof *r.s.best_weights;
 	say_plan(&r, bytes);
 	if (o.dry_run) {

@@ -22,6 +22,7 @@ struct settings {
 	long long rank;
 	double alpha;
 	bool rs, other_ranks;
+	bool prefix; /* no LoRA, and nothing of this */
 };
 
 /* Keys that stand for more than two matrices per module. */
@@ -96,8 +97,12 @@ read_settings(struct settings *s, struct err *e)
 	const struct json *j = s->root;
 	const struct json *bias = json_get(j, "bias");
 
+	s->prefix = is_text(json_get(j, "peft_type"), "PREFIX_TUNING");
+	if (s->prefix)
+		return 0;
 	if (!is_text(json_get(j, "peft_type"), "LORA"))
-		return err_set(e, "peft_type is not LORA, the only kind that is supported");
+		return err_set(e, "peft_type is neither LORA nor PREFIX_TUNING, the kinds that are "
+			"supported");
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
 		if (!is_unset(json_get(j, refused[i].key)))
 			return err_set(e, "%s is set: %s can't be read, only plain LoRA",
@@ -314,7 +319,9 @@ read_weights(struct adapter *to, const struct model *m, const struct settings *s
 	else
 		rc = safetensors_open(&file, path, e);
 	if (rc == 0) {
-		for (size_t i = 0; rc == 0 && i < file.n; i++)
+		if (s->prefix)
+			rc = prefix_read_peft(to, m, r.family, s->root, &file, e);
+		for (size_t i = 0; rc == 0 && !s->prefix && i < file.n; i++)
 			rc = take_tensor(&r, &file.tensors[i], e);
 		if (rc < 0)
 			err_prefix(e, "%s", path);
@@ -513,10 +520,9 @@ matrix(char *name, size_t rows, size_t cols)
 }
 
 static int
-write_weights(struct writing *w, const char *folder, struct err *e)
+write_lora(struct writing *w, const char *path, struct err *e)
 {
 	struct safetensor *t = mem_alloc(2 * w->a->n, sizeof *t);
-	char *path = path_in(folder, "adapter_model.safetensors");
 	int rc;
 
 	for (size_t i = 0; i < w->a->n; i++) {
@@ -533,6 +539,16 @@ write_weights(struct writing *w, const char *folder, struct err *e)
 	for (size_t i = 0; i < 2 * w->a->n; i++)
 		free(t[i].name);
 	free(t);
+	return rc;
+}
+
+static int
+write_weights(struct writing *w, const char *folder, struct err *e)
+{
+	char *path = path_in(folder, "adapter_model.safetensors");
+	int rc = w->a->prefix.n > 0 ? prefix_write_peft(w->a, w->m, w->family, path, e) :
+		write_lora(w, path, e);
+
 	free(path);
 	return rc;
 }
@@ -546,7 +562,10 @@ write_config(const struct writing *w, const char *folder, struct err *e)
 	int rc = file_out_open(&out, path, 0, e);
 
 	if (rc == 0) {
-		put_config(w, &b);
+		if (w->a->prefix.n > 0)
+			prefix_peft_config(w->a, w->m, &b);
+		else
+			put_config(w, &b);
 		fwrite(b.data, 1, b.len, out.f);
 		rc = file_out_commit(&out, e);
 	}
@@ -559,7 +578,8 @@ int
 adapter_save_peft(const struct adapter *a, const struct model *m, const char *folder,
 	struct err *e)
 {
-	struct writing w = { a, m, hf_family_of_gguf(m->file, e), NULL, NULL, a->parts[0].rank };
+	struct writing w = { a, m, hf_family_of_gguf(m->file, e), NULL, NULL,
+		a->n > 0 ? a->parts[0].rank : 0 };
 	int rc = w.family ? 0 : -1;
 
 	w.modules = mem_alloc(a->n, sizeof *w.modules);

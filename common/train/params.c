@@ -79,10 +79,12 @@ params_of_model(const struct config *c, const struct opt_list *only)
 }
 
 size_t
-params_of_adapter(const struct adapter *a)
+params_of_adapter(const struct config *c, const struct adapter *a)
 {
-	size_t n = 0;
+	size_t n = a->prefix.n * 2 * c->n_layer * c->n_head_kv * c->head_dim;
 
+	if (a->mlp > 0)
+		return prefix_mlp_count(a, c);
 	for (size_t i = 0; i < a->n; i++)
 		n += a->parts[i].rank * (a->parts[i].t.rows + a->parts[i].t.cols);
 	return n;
@@ -93,7 +95,7 @@ params_bytes(const struct config *c, const struct adapter *a, const struct opt_l
 	bool bf16)
 {
 	if (a)
-		return params_of_adapter(a) * 4 * sizeof(float);
+		return params_of_adapter(c, a) * 4 * sizeof(float);
 	return params_of_model(c, only) * (4 * sizeof(float) + (bf16 ? sizeof(uint16_t) : 0));
 }
 
@@ -174,12 +176,51 @@ init_adapter(struct params *p)
 	add_span(p, (struct span){ .n = p->n, .decays = true });
 }
 
+static void
+add_prefix_spans(struct params *p)
+{
+	struct prefix_places at = prefix_mlp_places(&p->mlp);
+
+	if (p->mlp.width == 0) {
+		add_span(p, (struct span){ .n = p->n, .decays = true });
+		return;
+	}
+	add_span(p, (struct span){ .n = at.b1, .decays = true });
+	add_span(p, (struct span){ .at = at.b1, .n = at.w2 - at.b1 });
+	add_span(p, (struct span){ .at = at.w2, .n = at.b2 - at.w2, .decays = true });
+	add_span(p, (struct span){ .at = at.b2, .n = at.end - at.b2 });
+}
+
+/* Put the prefix before the sequences of the view, and its gradient in the same place. */
+static int
+init_prefix(struct params *p, struct err *e)
+{
+	const struct prefix *from = &p->adapter->prefix;
+	float *x = p->w, *gx = p->g;
+
+	if (p->adapter->mlp > 0) {
+		if (prefix_mlp_init(&p->mlp, p->adapter, &p->c) < 0)
+			return err_set(e, "not enough memory for a prefix of %zu tokens", from->n);
+		x = p->mlp.x;
+		gx = p->mlp.gx;
+	}
+	memcpy(p->w, p->mlp.width ? p->adapter->mlp_weights : from->x, p->n * sizeof *p->w);
+	p->view.prefix = (struct prefix){ from->n, x };
+	p->grad.prefix = (struct prefix){ from->n, gx };
+	p->view.c.n_front = p->grad.c.n_front = from->n;
+	p->view.c.n_ctx -= from->n;
+	p->grad.c.n_ctx -= from->n;
+	add_prefix_spans(p);
+	params_refresh(p, NULL);
+	return 0;
+}
+
 int
 params_init(struct params *p, const struct model *m, struct adapter *adapter,
 	const struct opt_list *only, bool bf16, struct err *e)
 {
 	*p = (struct params){ .c = m->c, .from = m, .adapter = adapter,
-		.n = adapter ? params_of_adapter(adapter) : params_of_model(&m->c, only) };
+		.n = adapter ? params_of_adapter(&m->c, adapter) : params_of_model(&m->c, only) };
 	p->w = mem_try(p->n, sizeof *p->w);
 	p->g = mem_try(p->n, sizeof *p->g);
 	p->m = mem_try(p->n, sizeof *p->m);
@@ -193,18 +234,27 @@ params_init(struct params *p, const struct model *m, struct adapter *adapter,
 	p->view = like(m);
 	p->grad.c = m->c;
 	p->grad.layers = mem_alloc(m->c.n_layer, sizeof *m->layers);
-	if (adapter)
+	if (adapter && adapter->prefix.n > 0 && init_prefix(p, e) < 0) {
+		params_release(p);
+		return -1;
+	}
+	if (adapter && adapter->prefix.n == 0)
 		init_adapter(p);
-	else
+	if (!adapter)
 		init_model(p, m, only);
 	return 0;
 }
 
 void
-params_to_adapter(const struct params *p)
+params_to_adapter(struct params *p)
 {
+	const struct prefix *prefix = &p->adapter->prefix;
 	const float *w = p->w;
 
+	params_refresh(p, NULL);
+	if (prefix->n > 0)
+		memcpy((float *)prefix->x, p->view.prefix.x, prefix->n * 2 * p->c.n_layer *
+			p->c.n_head_kv * p->c.head_dim * sizeof *w);
 	for (size_t i = 0; i < p->adapter->n; i++) {
 		struct adapter_part *part = &p->adapter->parts[i];
 		size_t n_a = part->rank * part->t.cols, n_b = part->rank * part->t.rows;
@@ -227,6 +277,7 @@ params_release(struct params *p)
 	free(p->grad.layers);
 	free(p->loras);
 	free(p->spans);
+	prefix_mlp_release(&p->mlp);
 	*p = (struct params){ 0 };
 }
 
@@ -250,6 +301,15 @@ params_refresh(struct params *p, struct pool *pool)
 {
 	if (p->half)
 		pool_run(pool, (p->n + SLICE - 1) / SLICE, refresh_slice, p);
+	if (p->mlp.width > 0)
+		prefix_mlp_run(&p->mlp, p->w, pool);
+}
+
+void
+params_collect(struct params *p, struct pool *pool)
+{
+	if (p->mlp.width > 0)
+		prefix_mlp_back(&p->mlp, p->w, p->g, pool);
 }
 
 struct squares {

@@ -118,7 +118,10 @@ int
 trainer_gradients(struct trainer *t, const struct example *x, size_t n, float scale,
 	double *loss_sum, struct err *e)
 {
-	return passes(t, x, n, scale, true, loss_sum, e);
+	int status = passes(t, x, n, scale, true, loss_sum, e);
+
+	params_collect(&t->p, t->pool);
+	return status;
 }
 
 static size_t
