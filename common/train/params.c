@@ -78,10 +78,16 @@ params_of_model(const struct config *c, const struct opt_list *only)
 	return n;
 }
 
+static size_t
+prefix_numbers(const struct config *c, const struct adapter *a)
+{
+	return a->prefix.n * 2 * c->n_layer * c->n_head_kv * c->head_dim;
+}
+
 size_t
 params_of_adapter(const struct config *c, const struct adapter *a)
 {
-	size_t n = a->prefix.n * 2 * c->n_layer * c->n_head_kv * c->head_dim;
+	size_t n = prefix_numbers(c, a);
 
 	if (a->mlp > 0)
 		return prefix_mlp_count(a, c);
@@ -94,8 +100,10 @@ size_t
 params_bytes(const struct config *c, const struct adapter *a, const struct opt_list *only,
 	bool bf16)
 {
-	if (a)
-		return params_of_adapter(c, a) * 4 * sizeof(float);
+	size_t made = a && a->mlp > 0 ? prefix_numbers(c, a) + a->prefix.n * a->mlp : 0;
+
+	if (a) /* what the network makes, and its gradient */
+		return (params_of_adapter(c, a) * 4 + 2 * made) * sizeof(float);
 	return params_of_model(c, only) * (4 * sizeof(float) + (bf16 ? sizeof(uint16_t) : 0));
 }
 
@@ -253,8 +261,8 @@ params_to_adapter(struct params *p)
 
 	params_refresh(p, NULL);
 	if (prefix->n > 0)
-		memcpy((float *)prefix->x, p->view.prefix.x, prefix->n * 2 * p->c.n_layer *
-			p->c.n_head_kv * p->c.head_dim * sizeof *w);
+		memcpy((float *)prefix->x, p->view.prefix.x,
+			prefix_numbers(&p->c, p->adapter) * sizeof *w);
 	for (size_t i = 0; i < p->adapter->n; i++) {
 		struct adapter_part *part = &p->adapter->parts[i];
 		size_t n_a = part->rank * part->t.cols, n_b = part->rank * part->t.rows;
