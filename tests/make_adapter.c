@@ -43,7 +43,7 @@ write_prefix(const struct model *m, const char *path)
 {
 	static const int ids[] = { 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3 };
 	struct err e;
-	struct adapter *a = adapter_make_prefix(m, ids, (size_t)prefix, &e);
+	struct adapter *a = adapter_make_prefix(m, ids, (size_t)prefix, 1, &e);
 
 	if (!a || adapter_save_gguf(a, m, path, &e) < 0)
 		tool_die(&e);

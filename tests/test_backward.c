@@ -677,7 +677,7 @@ START_TEST(prefixes)
 	struct trainer_opts o = { .pass_tokens = 200 };
 	struct task *k = set_factors(&kind->c, kind->factors, middle_ones, N(middle_ones), 200,
 		false, 2);
-	struct adapter *a = adapter_make_prefix(&k->m, ids, N(ids), &k->e);
+	struct adapter *a = adapter_make_prefix(&k->m, ids, N(ids), 2, &k->e);
 	struct prefix_task p = { .k = k, .c = kind->c };
 	struct pool *pool = pool_new(2);
 	struct trainer t;

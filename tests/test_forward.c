@@ -274,7 +274,7 @@ START_TEST(behind_words)
 {
 	enum { WORDS = 21, TEXT = 90 };
 	struct stage *s = set(_i, TYPE_F32, 2), *behind = set(_i, TYPE_F32, 2);
-	struct adapter *a = adapter_make_prefix(&s->m, s->ids, WORDS, &s->e);
+	struct adapter *a = adapter_make_prefix(&s->m, s->ids, WORDS, 2, &s->e);
 	size_t width = s->c.n_embd;
 	struct kv all = { 0 }, kv = { 0 }, copy = { 0 };
 	const int *text = s->ids + WORDS;
@@ -324,8 +324,8 @@ START_TEST(prefix_lengths)
 {
 	struct stage *s = set(0, TYPE_F32, 1);
 
-	ck_assert_ptr_null(adapter_make_prefix(&s->m, s->ids, 0, &s->e));
-	ck_assert_ptr_null(adapter_make_prefix(&s->m, s->ids, s->c.n_ctx, &s->e));
+	ck_assert_ptr_null(adapter_make_prefix(&s->m, s->ids, 0, 1, &s->e));
+	ck_assert_ptr_null(adapter_make_prefix(&s->m, s->ids, s->c.n_ctx, 1, &s->e));
 	ck_assert_msg(strncmp(s->e.msg, "256 virtual tokens, where a model of 256 positions", 50)
 		== 0, "%s", s->e.msg);
 	strike(s);

@@ -786,7 +786,7 @@ new_prefix(const struct model *m, struct err *e)
 		do
 			ids[i] = (int)rng_below(&r, m->c.n_vocab);
 		while (tokenizer_ends(m->tok, ids[i]));
-	a = adapter_make_prefix(m, ids, (size_t)o.prefix, e);
+	a = adapter_make_prefix(m, ids, (size_t)o.prefix, (int)o.threads, e);
 	if (a && o.prefix_mlp)
 		prefix_add_mlp(a, &m->c, (size_t)o.prefix_mlp, (uint64_t)o.seed);
 	free(ids);

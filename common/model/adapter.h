@@ -71,8 +71,10 @@ struct adapter *adapter_make(const struct model *m, const char *targets, size_t 
 	bool rslora, uint64_t seed, struct err *e);
 
 /* A new prefix of that model, to be trained: the keys and values that the tokens ids (n) have as
- * the beginning of a sequence, with which it does what that beginning does. */
-struct adapter *adapter_make_prefix(const struct model *m, const int *ids, size_t n, struct err *e);
+ * the beginning of a sequence, with which it does what that beginning does. `threads`: as pool_new
+ * takes them. */
+struct adapter *adapter_make_prefix(const struct model *m, const int *ids, size_t n, int threads,
+	struct err *e);
 
 /* Read an adapter of that model and check it: architecture, names, shapes, finite values. */
 struct adapter *adapter_open(const char *path, const struct model *m, struct err *e);

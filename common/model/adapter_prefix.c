@@ -200,7 +200,7 @@ prefix_write_peft(const struct adapter *a, const struct model *m, const struct h
 }
 
 struct adapter *
-adapter_make_prefix(const struct model *m, const int *ids, size_t n, struct err *e)
+adapter_make_prefix(const struct model *m, const int *ids, size_t n, int threads, struct err *e)
 {
 	const struct config *c = &m->c;
 	size_t width = kv_width(c);
@@ -221,7 +221,7 @@ adapter_make_prefix(const struct model *m, const int *ids, size_t n, struct err 
 		return NULL;
 	}
 	p = (struct prefix){ n, x };
-	pool = pool_new(0);
+	pool = pool_new(threads);
 	f = forward_new(m, pool);
 	hidden = mem_alloc(c->n_embd, sizeof *hidden);
 	rc = forward_run(f, &chunk, 1, hidden, e);

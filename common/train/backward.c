@@ -653,9 +653,7 @@ rope_back(void *arg, size_t job, size_t thread)
 
 	(void)thread;
 	for (size_t i = 0; i < l->chunks[job].n; i++) {
-		size_t at = (l->first[job] + i) * c->head_dim;
-
-		size_t pos = c->n_front + i;
+		size_t at = (l->first[job] + i) * c->head_dim, pos = c->n_front + i;
 
 		forward_turn(l->f, l->layer, pos, b->dq + at * c->n_head, c->n_head, -1);
 		forward_turn(l->f, l->layer, pos, b->dk + at * c->n_head_kv, c->n_head_kv, -1);
