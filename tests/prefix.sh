@@ -112,7 +112,7 @@ head -n 12 once.jsonl | jq -c '{id: 1, tokens: .tokens[:.loss_from], loss_from: 
 jq -c '.tokens = [3,1,4,1,5,9] + .tokens | .loss_from += 6' short.jsonl > told.jsonl
 cmp <(generate -a words.gguf < short.jsonl) <(generate < told.jsonl) || fail 'not what the words say'
 cmp <(generate -a words.gguf --no-draft --batch 1 < short.jsonl) <(generate < told.jsonl) || fail 'nor one by one'
-loss() { sr-train-step -m base.gguf --rate 0 --batch 32 -o x.gguf "$@" 2> err | jq .loss; }
+loss() { sr-train-step -m base.gguf --rate 0 --batch 32 --products f32 -o x.gguf "$@" 2> err | jq .loss; }
 want=$(loss < <(jq -c '.tokens = [3,1,4,1,5,9] + .tokens | .loss_from += 6' once.jsonl))
 got=$(loss -a words.gguf < once.jsonl)
 awk -v a="$want" -v b="$got" 'BEGIN { d = a - b; exit !(d < 1e-5 && d > -1e-5) }' || fail "a loss of $got behind a prefix, not $want"
