@@ -114,8 +114,8 @@ static const struct opt opts[] = {
 static const struct tool tool = {
 	"sr-train-step",
 	"-m MODEL -o FILE [OPTIONS] < token-records > log",
-	"Train a model on token records, all its parameters or a LoRA adapter beside it: each\n"
-	"batch is one AdamW step and one log record.",
+	"Train a model on token records, all of its tensors, some, or an adapter beside it (LoRA,\n"
+	"a prefix): each batch is one AdamW step and one log record.",
 	"sr-prompt -i csv -f completion=benign < data/pairs.csv |\n"
 	"\tsr-tokenize -m base.gguf | shuf |\n"
 	"\tsr-train-step -m base.gguf -o tuned.gguf --rate 5e-4 > log.jsonl\n"
