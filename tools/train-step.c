@@ -864,8 +864,9 @@ main(int argc, char **argv)
 		tool_usage("%s is needed", o.model ? "-o FILE" : "-m MODEL");
 	check_method();
 	if (!o.steps && (strcmp(o.schedule, "constant") != 0 || (o.warmup > 0 && o.warmup < 1)))
-		tool_usage("%s needs --steps",
-			o.warmup > 0 && o.warmup < 1 ? "a share of warm-up" : o.schedule);
+		tool_usage("%s needs --steps%s",
+			o.warmup > 0 && o.warmup < 1 ? "a share of warm-up" : o.schedule,
+			o.recipe ? " (or --warmup in steps)" : "");
 	if (!o.dry_run)
 		check_files(&r);
 	r.m = model_open(o.model, &e);
