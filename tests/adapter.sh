@@ -1,6 +1,6 @@
 #!/bin/bash
-# Adapters: the same one as a GGUF LoRA file and as a PEFT folder, beside the model and merged, for
-# every architecture; PEFT's own arithmetic in Python; merge, diff and -a, and what they refuse.
+# Adapters: the same one as a GGUF file and as a PEFT folder, beside the model and merged, for
+# every architecture, LoRA and prefixes; PEFT's own arithmetic in Python; merge, diff and -a, and what they refuse.
 set -eu -o pipefail
 cd "$(dirname "$0")/.."
 
@@ -70,6 +70,25 @@ for m in "${archs[@]}"; do
 		fail "$m: merge says $(cat "$TMP/err")"
 	says "$m/merged.out" "$d/merged"
 	near $m/inner.out $m/merged.out
+
+	# A prefix of words says what the words say: in both forms, at once and token by token.
+	make_adapter --prefix 6 "$d/base" "$d/words"
+	sr-model convert -m "$d/base" --to hf "$d/words" -o "$d/words.peft"
+	sr-model convert -m "$d/base" "$d/words.peft" -o "$d/again"
+	sr-model diff "$d/words" "$d/again" || fail "$m: another prefix behind PEFT"
+	jq -c '[3,1,4,1,5,9] + .' "$TMP/ids" | SR_PRODUCTS=f32 logits run "$d/base" "$d/told.all"
+	# of 13 positions the last 7
+	{ head -c 8 "$d/base.out"; tail -c $((7 * 4 * $(od -An -tu4 -j4 -N4 "$d/base.out"))) "$d/told.all"; } > "$d/told.out"
+	says "$m/words.out" -a "$d/words" "$d/base"
+	cmp "$d/words.out" "$d/told.out" || fail "$m: a prefix is not its words"
+	says "$m/words.peft.out" -a "$d/words.peft" "$d/base"
+	cmp "$d/words.out" "$d/words.peft.out" || fail "$m: the prefix in GGUF and PEFT differ"
+	says "$m/words.rows.out" -r -a "$d/words" "$d/base"
+	near $m/words.out $m/words.rows.out
+	says "$m/both.out" -a "$d/words" -a "$d/lora" "$d/base"
+	says "$m/both.other.out" -a "$d/lora" -a "$d/words" "$d/base"
+	cmp "$d/both.out" "$d/both.other.out" || fail "$m: a prefix and LoRA hang on their order"
+	! cmp -s "$d/both.out" "$d/words.out" || fail "$m: LoRA changes nothing behind a prefix"
 done
 
 # PEFT's own arithmetic, on the folders.
@@ -80,13 +99,15 @@ if [ -n "$python" ]; then
 		d=$TMP/$m
 		sr-model convert --to hf "$d/base" -o "$d/hf"
 		others+=("$d/peft" "$d/other")
-		jobs+=("$d/hf" "$d/peft" "$d/peer.out" "$d/hf" "$d/other" "$d/there.out")
+		jobs+=("$d/hf" "$d/peft" "$d/peer.out" "$d/hf" "$d/other" "$d/there.out"
+			"$d/hf" "$d/words.peft" "$d/words.there.out")
 	done
 	python3 tests/peers/peft_logits.py rewrite "${others[@]}"
 	python3 tests/peers/peft_logits.py score "${jobs[@]}" < "$TMP/ids"
 	for m in "${archs[@]}"; do
 		d=$TMP/$m
 		near $m/peer.out $m/peft.out
+		near $m/words.there.out $m/words.out
 		says "$m/other.out" -a "$d/other" "$d/base"
 		near $m/there.out $m/other.out
 		sr-model convert -m "$d/base" "$d/other" -o "$d/plain"
@@ -113,16 +134,28 @@ refused 2 'must be one of F32, F16' sr-model merge "$d/base" -a "$d/inner" --typ
 refused 1 'token_embd.weight, which is the head as well' \
 	sr-model merge "$TMP/gpt2/base" -a "$TMP/gpt2/lora" -o "$d/x"
 
+refused 1 'a prefix is no part of the weights' sr-model merge "$d/base" -a "$d/words" -o "$d/x"
+refused 1 'a prefix has no scale' sr-embed -m "$d/base" -a "$d/words=0.5"
+refused 1 'another prefix is there already' sr-embed -m "$d/base" -a "$d/words" -a "$d/words"
+make_adapter --prefix 16 "$d/base" "$d/long"
+sr-model init --vocab "$TMP/vocab" --dim 32 --layers 2 --heads 4 --ff 32 --ctx 16 -o "$TMP/narrow"
+refused 1 '16 virtual tokens, where a model of 16 positions has room for 1 to 15' sr-embed -m "$TMP/narrow" -a "$d/long"
+sr-model info "$d/words" | grep -qx 'adapter       for "llama", a prefix of 6 virtual tokens' ||
+	fail "info says $(sr-model info "$d/words")"
+sr-model info "$d/words.peft" | grep -q 'a prefix of 6 virtual tokens' || fail "info says $(sr-model info "$d/words.peft")"
+
 # -a: on every tool that runs a model, and with a line about what is wrong.
 for tool in 'sr-generate' 'sr-embed' 'sr-score-bias loglik' 'sr-score-rewrite' 'sr-debias'; do
 	refused 1 "$d/nowhere" $tool -m "$d/base" -a "$d/nowhere"
 	refused 1 'architecture llama, the model is a gpt2' $tool -m "$TMP/gpt2/base" -a "$d/lora"
-	$tool --help | tr -s ' \n' ' ' | grep -qF -- '-a, --adapter FILE[=SCALE] LoRA adapter' || fail "$tool --help"
+	$tool --help | tr -s ' \n' ' ' | grep -qF -- '-a, --adapter FILE[=SCALE] adapter on the model' || fail "$tool --help"
 done
 refused 1 'model_type gpt2 has no model.' sr-embed -m "$TMP/gpt2/base" -a "$d/peft"
 refused 1 'no adapter' sr-embed -m "$d/base" -a "$d/base"
 sr-model init --vocab "$TMP/vocab" --dim 64 --layers 1 --heads 4 -o "$TMP/wide"
 refused 1 'another base model?' sr-embed -m "$TMP/wide" -a "$d/inner"
+refused 1 'another base model?' sr-embed -m "$TMP/wide" -a "$d/words"
+refused 1 'another base model?' sr-embed -m "$TMP/wide" -a "$d/words.peft"
 refused 1 'adapter_config.json' sr-embed -m "$d/base" -a "$d"
 embedding()
 {

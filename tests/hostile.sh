@@ -185,7 +185,8 @@ refused 'a model for a judge' m.gguf sr-score-bias ngram -i lines --ngram "$m"
 # Adapters
 mkdir "$TMP/peft"
 for config in '' '{' '[]' '{}' '{"peft_type":"LORA","r":0,"lora_alpha":1}' '{"peft_type":"LORA","r":9e99,"lora_alpha":1}' \
-	'{"peft_type":"LORA","r":1,"lora_alpha":1e400}' '{"peft_type":"LORA","r":1,"lora_alpha":1,"use_dora":true}'; do
+	'{"peft_type":"LORA","r":1,"lora_alpha":1e400}' '{"peft_type":"LORA","r":1,"lora_alpha":1,"use_dora":true}' \
+	'{"peft_type":"PREFIX_TUNING"}' '{"peft_type":"PREFIX_TUNING","num_virtual_tokens":9e99,"num_layers":-1}'; do
 	echo "$config" > "$TMP/peft/adapter_config.json"
 	refused "an adapter, $config" peft "${generate[@]}" "$m" -a "$TMP/peft"
 done

@@ -164,6 +164,18 @@ lora base "$TMP/again.gguf"
 for name in gpt2 gptneox gemma3 phi3; do
 	lora $name "$TMP/$name.gguf"
 done
+# Trained here, scaled as LoRA and as rsLoRA, which GGUF knows by its alpha alone.
+sr-prompt -i csv -f completion=benign < data/pairs.csv | sr-tokenize -m "$TMP/base.F32" --only | sed -n 1,64p > "$TMP/pairs"
+for name in trained rslora; do
+	options=(--lora 8 --alpha 24)
+	[ $name = trained ] || options+=(--rslora)
+	for file in F32 ids F32.there; do
+		ln -s "$TMP/base.$file" "$TMP/$name.$file"
+	done
+	sr-train-step -m "$TMP/base.F32" -o "$TMP/$name.gguf" "${options[@]}" --rate 5e-3 --batch 8 \
+		< "$TMP/pairs" > "$TMP/log" 2> "$TMP/err" || fail "$name: $(cat "$TMP/err")"
+	lora $name "$TMP/$name.gguf"
+done
 
 node tests/peers/llama_cpp.mjs "$peers" < "$TMP/jobs" > "$TMP/results"
 errors=$(jq -c 'select(.error)' "$TMP/results")

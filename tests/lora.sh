@@ -30,7 +30,8 @@ refuses()
 	grep -qF -- "$words" "$TMP/err" || fail "expected on stderr: $words"
 }
 
-pairs=$PWD/data/pairs.csv
+root=$PWD
+pairs=$root/data/pairs.csv
 cd "$TMP"
 { sed -n 1p "$pairs"; grep ',unsafe,.*,train$' "$pairs" | sed -n 1,32p; } > pairs.csv
 sed -n 2,400p "$pairs" | sr-tokenize --train 400 -o vocab.gguf --control '<|end|>' --control '<|text|>' \
@@ -79,6 +80,29 @@ train folder/
 [ -e folder/adapter_config.json ] && [ -e folder/adapter_model.safetensors ] || fail 'no PEFT folder'
 jq -e '.r == 8 and .lora_alpha == 16' folder/adapter_config.json > ok || fail 'another rank or alpha'
 close "$(tuned quiet.gguf)" "$(tuned folder)" 1e-6
+# rsLoRA: 16 / sqrt(8), said as such in the folder, and as an alpha / 8 in the file.
+train rs.gguf --rslora
+train rs/ --rslora
+jq -e '.use_rslora and .lora_alpha == 16' rs/adapter_config.json > ok || fail 'no rsLoRA in the folder'
+close "$(sr-model info --json rs.gguf | jq '.metadata["adapter.lora.alpha"]')" 45.254834 1e-5
+close "$(tuned rs.gguf)" "$(tuned rs)" 1e-6
+sr-model convert -m base.gguf --to hf rs -o rs.again
+settings() { jq -S '.target_modules |= sort' "$1/adapter_config.json"; }
+diff <(settings rs.again) <(settings rs) || fail 'rsLoRA is lost between folders'
+awk -v a="$(tuned rs.gguf)" -v b="$(tuned quiet.gguf)" 'BEGIN { exit a == b }' || fail 'rsLoRA scales as LoRA does'
+
+# An adapter is trained on as it is, at its own rank and scale, from either form.
+for form in rs.gguf rs; do
+	sr-train-step -m base.gguf -a $form --rate 1e-3 --batch 32 -o on.gguf < tokens.jsonl > log 2> err || fail "on from $form"
+	grep -q 'an adapter of rank 8 on 14 matrices' err || fail 'another adapter'
+	close "$(jq -s '.[0].loss' log)" "$(tuned $form)" 1e-6
+	jq -es '.[-1].loss < .[0].loss - 0.02' log > ok || fail "it does not learn on: $(tail -n 1 log)"
+	close "$(sr-model info --json on.gguf | jq '.metadata["adapter.lora.alpha"]')" 45.254834 1e-5
+done
+sr-train-step -m base.gguf -a rs --rate 0 --batch 32 -o on/ < once.jsonl > log 2> err
+diff <(settings on) <(settings rs) || fail 'another rsLoRA after going on'
+close "$(tuned on)" "$(tuned rs)" 1e-7
+
 # the texts' own losses, text and completion together
 score() { sr-prompt -i csv < pairs.csv | sr-score-bias loglik -m base.gguf -f text=text "$@" | tail -n 1 | jq .mean; }
 awk -v a="$(score)" -v b="$(score -a quiet.gguf)" 'BEGIN { exit a == b }' || fail 'the adapter changes nothing'
@@ -97,12 +121,71 @@ base=q4f.gguf train b.gguf --products f32
 close "$(jq -s '.[-1].loss' q4.log)" "$(jq -s '.[-1].loss' log)" 1e-3
 close "$(jq -s '.[0].loss' q4.log)" "$(jq -s '.[0].loss' log)" 1e-5
 
-# The paper's settings, which options change; names of matrices.
-sr-train-step -m base.gguf --recipe sr-llm --steps 4 --batch 8 -o paper.gguf < once.jsonl > log 2> err || fail 'recipe'
-grep -q 'rank 64 on 14 matrices' err || fail 'another rank'
-jq -es '.[0].learning_rate == 0.0002 and length == 4' log > ok || fail "other settings: $(head -n 1 log)"
+# A base in NF4, in four bits and a bit: it says a little else than the file does, and the adapter learns as well.
+said() { sr-train-step -m base.gguf -a quiet.gguf --rate 0 --batch 32 -o x.gguf "$@" < once.jsonl 2> err | jq .loss; }
+close "$(said --base nf4)" "$(said)" 0.3
+close "$(said --base nf4)" "$(said --base nf4 --double-quant)" 0.02
+[ "$(said --base nf4)" != "$(said)" ] && [ "$(said --base nf4)" != "$(said --base nf4 --double-quant)" ] || fail 'nothing is lost to NF4'
+train a.gguf --base nf4 --double-quant
+jq -es '.[-1].loss < .[0].loss - 0.2' log > ok || fail "it does not learn beside NF4: $(tail -n 1 log)"
+# planned and there: bytes of the matrices
+sr-model init --like smollm2-135m --layers 4 --type F16 -o wide.gguf
+for double in no-double-quant double-quant; do
+	sr-train-step -m wide.gguf --lora 4 --base nf4 --$double --dry-run < /dev/null 2> err
+	grep -o 'in NF4.*in the file' err
+done > planned
+diff planned - << END || fail 'other bytes'
+in NF4 (8.0 MB that are 28.3 MB in the file
+in NF4, doubly quantized (7.3 MB that are 28.3 MB in the file
+END
+refuses 2 'goes with an adapter' sr-train-step -m base.gguf --base nf4 -o x.gguf
+refuses 2 'is of --base nf4' sr-train-step -m base.gguf --lora 4 --double-quant -o x.gguf
+refuses 1 'q4.gguf: layer 0 is stored as Q4_0 already' sr-train-step -m q4.gguf --lora 4 --base nf4 -o x.gguf
+
+# The paper's settings: those of the man page's table, one by one; and other options go before them, wherever they stand.
+mapfile -t table < <(awk '/^\.It Fl -[a-z0-9-]+ Ta/ { print "-" $3; print $5 }' "$root/man/sr-train-step.1")
+[ ${#table[@]} = 30 ] || fail "the man page has ${#table[@]} words of the recipe"
+paper() { sr-train-step -m base.gguf -o paper.gguf --valid once.jsonl --steps 4 "$@" < tokens.jsonl > log 2> err; }
+paper --recipe sr-llm || fail 'recipe'
+grep -q 'rank 64 on 14 matrices.*: 16 records a step' err || fail 'other settings'
+jq -c 'del(.tokens_per_s)' log > recipe.log
+cp paper.gguf recipe.gguf
+paper "${table[@]}" || fail "${table[*]}"
+cmp paper.gguf recipe.gguf || fail 'the man page has another recipe'
+diff recipe.log <(jq -c 'del(.tokens_per_s)' log)
+paper --batch 8 --rate=1e-3 --recipe=sr-llm --lora 4 || fail 'recipe'
+grep -q 'rank 4 on 14 matrices.*: 8 records a step' err || fail 'options do not override'
+jq -es '.[0].learning_rate == 0.001' log > ok || fail "other settings: $(head -n 1 log)"
+paper -a quiet.gguf --recipe sr-llm || fail 'recipe on an adapter'
+grep -q 'rank 8 on 14 matrices' err || fail 'another rank'
+# early: every 25 steps a look, and an end after three that are no better than the best
+jq -c '{tokens: [range(3; 30)], loss_from: 1}' <<< null > strange.jsonl
+sr-train-step -m base.gguf -o paper.gguf --valid strange.jsonl --recipe sr-llm --warmup 0 --rate 0.02 --batch 2 < tokens.jsonl \
+	> log 2> err || fail 'recipe'
+jq -es 'map(select(.valid_loss)) | (map(.step) | . == [range(1; length + 1) * 25]) and
+	(map(.best) | .[-3:] == [false,false,false] and .[-4]) and length < 6' log > ok || fail "other looks: $(grep valid log)"
+refuses 2 'must be one of sr-llm' sr-train-step -m base.gguf --recipe none -o x.gguf
+
+# What is learnt from: a prompt without its completion, which the mask begins at and a real end closes.
+sr-tokenize -m base.gguf -d --json --show-control < <(jq -c '{tokens: .tokens[.loss_from:]}' once.jsonl) | jq -c .text > said.learnt
+sr-prompt -i csv -f completion=benign < pairs.csv > prompts.jsonl
+diff <(jq -c '.completion + "<|end|>"' prompts.jsonl) said.learnt || fail 'not the completions and their end'
+end=$(sr-model info --json base.gguf | jq '.metadata["tokenizer.ggml.eos_token_id"]')
+jq -es --argjson eos "$end" 'all(.[]; (.tokens | index($eos)) == (.tokens | length) - 1)' once.jsonl > ok || fail 'no end of sequence'
+# an end that a text spells is no end
+[ "$(echo '<|end|>' | sr-tokenize -m base.gguf -i lines --only | jq --argjson eos "$end" '.tokens | index($eos)')" = null ] ||
+	fail 'a text ends a sequence'
+# whatever the completion is, the prompt is the same, and that of sr-generate
+begin() { jq -c '[.id, .loss_from, .tokens[:.loss_from]]'; }
+diff <(begin < once.jsonl) <(jq -c '.completion = "Nothing."' prompts.jsonl | sr-tokenize -m base.gguf | begin) > err ||
+	fail 'a prompt knows its completion'
+diff <(jq -c '[.id, .prompt]' prompts.jsonl) <(sr-prompt -i csv < pairs.csv | jq -c '[.id, .prompt]') > err ||
+	fail 'another prompt where there is a completion'
+
 train qv.gguf --targets q_proj,attn_v
 grep -q 'on 4 matrices' err || fail 'other targets'
 refuses 1 "no matrix of a llama is called 'nothing'" sr-train-step -m base.gguf --lora 4 --targets q_proj,nothing -o x.gguf
-refuses 2 'are of an adapter' sr-train-step -m base.gguf --dropout 0.1 -o x.gguf
+refuses 2 'of a new adapter' sr-train-step -m base.gguf -a rs --alpha 4 -o x.gguf
+refuses 2 'which?' sr-train-step -m base.gguf -a rs --lora 4 -o x.gguf
+refuses 2 'are of LoRA' sr-train-step -m base.gguf --dropout 0.1 -o x.gguf
 refuses 1 'cannot write folder/' sr-train-step -m base.gguf -o folder/

@@ -1,8 +1,10 @@
-/* A random LoRA adapter of a model, as a GGUF file, to test with.
+/* A random LoRA adapter of a model, as a GGUF file, to test with; or the prefix of tokens 3, 1, 4,
+ * 1, 5, 9, 2, 6 ...
  *
  *	make_adapter [--rank R] [--seed N] [--embedding] MODEL OUT
+ *	make_adapter --prefix N MODEL OUT
  *
- * It changes every matrix but the learned positions and, without --embedding, the embedding. */
+ * LoRA changes every matrix but the learned positions and, without --embedding, the embedding. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,10 +13,11 @@
 #include "base/mem.h"
 #include "base/opt.h"
 #include "base/rng.h"
+#include "model/adapter.h"
 #include "model/model.h"
 #include "tensor/types.h"
 
-static long rank = 4, seed = 1;
+static long rank = 4, seed = 1, prefix;
 /* What the file is made from. */
 static float **room;
 static size_t n_room;
@@ -35,6 +38,18 @@ put_side(struct gguf_out *o, const char *tensor, const char *side, size_t rows, 
 	gguf_put_tensor(o, name, TYPE_F32, 2, (uint64_t[]){ cols, rows }, x);
 }
 
+static void
+write_prefix(const struct model *m, const char *path)
+{
+	static const int ids[] = { 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3 };
+	struct err e;
+	struct adapter *a = adapter_make_prefix(m, ids, (size_t)prefix, 1, &e);
+
+	if (!a || adapter_save_gguf(a, m, path, &e) < 0)
+		tool_die(&e);
+	adapter_free(a);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -42,6 +57,7 @@ main(int argc, char **argv)
 	static const struct opt opts[] = {
 		{ 0, "rank", OPT_INT, &rank, "R", "4", 1, 1024 },
 		{ 0, "seed", OPT_INT, &seed, "N", "1", 0, 0 },
+		{ 0, "prefix", OPT_INT, &prefix, "N", "a prefix of N tokens", 1, 16 },
 		{ 0, "embedding", OPT_FLAG, &embedding, NULL, "change the embedding, too", 0, 0 },
 		OPT_END
 	};
@@ -59,6 +75,12 @@ main(int argc, char **argv)
 	m = model_open(argv[0], &e);
 	if (!m)
 		tool_die(&e);
+	if (prefix) {
+		write_prefix(m, argv[1]);
+		gguf_out_free(o);
+		model_free(m);
+		return tool_finish();
+	}
 	rng_seed(&r, (uint64_t)seed);
 	gguf_put_str(o, "general.architecture", m->c.arch->name, strlen(m->c.arch->name));
 	gguf_put_str(o, "general.type", "adapter", 7);

@@ -148,7 +148,8 @@ enum { MOST_TENSORS = 256 };
 struct pass {
 	const struct config *c;
 	const float *factors;
-	size_t layer, n; /* n: tokens */
+	const real *prefix;
+	size_t layer, n, front; /* n: tokens; front: places before them */
 	size_t n_tensors;
 	struct {
 		struct tensor_spec spec;
@@ -252,10 +253,13 @@ static void
 attention(const struct pass *p, const real *x, real *out)
 {
 	const struct config *c = p->c;
-	size_t n = p->n, width = c->n_embd, hd = c->head_dim;
+	size_t n = p->n, all = p->front + n, width = c->n_embd, hd = c->head_dim;
 	size_t heads = c->n_head * hd, kv = c->n_head_kv * hd;
-	real *q = mem_alloc(n * heads, sizeof *q), *att = mem_alloc(n * heads, sizeof *att);
-	real *k = mem_alloc(n * kv, sizeof *k), *v = mem_alloc(n * kv, sizeof *v);
+	/* of every place; queries of the prefix's are 0, and what they see is not looked at */
+	real *qs = mem_alloc(all * heads, sizeof *qs), *atts = mem_alloc(all * heads, sizeof *atts);
+	real *ks = mem_alloc(all * kv, sizeof *ks), *vs = mem_alloc(all * kv, sizeof *vs);
+	real *q = qs + p->front * heads, *k = ks + p->front * kv, *v = vs + p->front * kv;
+	real *att = atts + p->front * heads;
 	bool last = c->window_period > 1 && p->layer % c->window_period == c->window_period - 1;
 	size_t window = last ? 0 : c->window;
 	bool local = window > 0 && c->rope_base_local > 0;
@@ -274,22 +278,28 @@ attention(const struct pass *p, const real *x, real *out)
 	}
 	for (size_t i = 0; c->arch->rope != ROPE_NONE && i < n; i++) {
 		for (size_t h = 0; h < c->n_head; h++)
-			rotate(p, local, i, q + i * heads + h * hd);
+			rotate(p, local, p->front + i, q + i * heads + h * hd);
 		for (size_t h = 0; h < c->n_head_kv; h++)
-			rotate(p, local, i, k + i * kv + h * hd);
+			rotate(p, local, p->front + i, k + i * kv + h * hd);
+	}
+	for (size_t i = 0; i < p->front; i++) {
+		const real *at = p->prefix + (i * c->n_layer + p->layer) * 2 * kv;
+
+		memcpy(ks + i * kv, at, kv * sizeof *at);
+		memcpy(vs + i * kv, at + kv, kv * sizeof *at);
 	}
 	for (size_t h = 0; h < c->n_head; h++) {
 		size_t shared = h * c->n_head_kv / c->n_head; /* its group's keys and values */
 
-		naive_attention(&how, q + h * hd, k + shared * hd, v + shared * hd, n, hd, heads,
-			kv, att + h * hd);
+		naive_attention(&how, qs + h * hd, ks + shared * hd, vs + shared * hd, all, hd,
+			heads, kv, atts + h * hd);
 	}
 	linear(p, att, find(p, "attn_output.weight"), find(p, "attn_output.bias"), width, heads,
 		out);
-	free(q);
-	free(att);
-	free(k);
-	free(v);
+	free(qs);
+	free(atts);
+	free(ks);
+	free(vs);
 }
 
 /* out (n, C) = feed-forward of x (n, C), which has gone through its norm */
@@ -348,11 +358,12 @@ layer_pass(const struct pass *p, real *x)
 	free(was);
 }
 
-void
-naive_hidden(const struct config *c, const float *factors, const real *w, const int *ids, size_t n,
-	real *hidden)
+static void
+hidden_behind(const struct config *c, const float *factors, const real *w, const real *prefix,
+	const int *ids, size_t n, real *hidden)
 {
-	struct pass p = { .c = c, .factors = factors, .n = n };
+	struct pass p = { .c = c, .factors = factors, .prefix = prefix, .n = n,
+		.front = c->n_front };
 	const real *embed, *places;
 	size_t width = c->n_embd;
 
@@ -367,12 +378,19 @@ naive_hidden(const struct config *c, const float *factors, const real *w, const 
 			if (c->arch->scaled_embedding)
 				*x *= sqrt((real)width);
 			if (places)
-				*x += places[i * width + j];
+				*x += places[(p.front + i) * width + j];
 		}
 	for (; p.layer < c->n_layer; p.layer++)
 		layer_pass(&p, hidden);
 	normalize(c, hidden, tensor(&p, "output_norm.weight"), tensor(&p, "output_norm.bias"), n,
 		width, hidden);
+}
+
+void
+naive_hidden(const struct config *c, const float *factors, const real *w, const int *ids, size_t n,
+	real *hidden)
+{
+	hidden_behind(c, factors, w, NULL, ids, n, hidden);
 }
 
 void
@@ -386,15 +404,15 @@ naive_logits(const struct config *c, const real *w, const real *hidden, size_t n
 }
 
 real
-naive_loss(const struct config *c, const float *factors, const real *w, const int *ids, size_t n,
-	size_t loss_from)
+naive_loss_behind(const struct config *c, const float *factors, const real *w, const real *prefix,
+	const int *ids, size_t n, size_t loss_from)
 {
 	size_t targets = n - loss_from;
 	real *hidden = mem_alloc(n * c->n_embd, sizeof *hidden);
 	real *logits = mem_alloc(targets * c->n_vocab, sizeof *logits), loss = 0;
 
 	/* the last token is only a target, and the state before each target gives its logits */
-	naive_hidden(c, factors, w, ids, n - 1, hidden);
+	hidden_behind(c, factors, w, prefix, ids, n - 1, hidden);
 	naive_logits(c, w, hidden + (loss_from - 1) * c->n_embd, targets, logits);
 	for (size_t i = 0; i < targets; i++)
 		loss += naive_cross_entropy(logits + i * c->n_vocab, c->n_vocab,
@@ -402,6 +420,13 @@ naive_loss(const struct config *c, const float *factors, const real *w, const in
 	free(hidden);
 	free(logits);
 	return loss;
+}
+
+real
+naive_loss(const struct config *c, const float *factors, const real *w, const int *ids, size_t n,
+	size_t loss_from)
+{
+	return naive_loss_behind(c, factors, w, NULL, ids, n, loss_from);
 }
 
 real

@@ -50,6 +50,12 @@ void naive_logits(const struct config *c, const real *w, const real *hidden, siz
 real naive_loss(const struct config *c, const float *factors, const real *w, const int *ids,
 	size_t n, size_t loss_from);
 
+/* The same behind a prefix of c->n_front virtual tokens, (n_front, n_layer, 2, n_head_kv,
+ * head_dim): each layer's keys and values of their places, as they are; the tokens' own places
+ * begin there. */
+real naive_loss_behind(const struct config *c, const float *factors, const real *w,
+	const real *prefix, const int *ids, size_t n, size_t loss_from);
+
 /* The slope of f(arg) by *x, by central differences: (f(x + h) - f(x - h)) / 2h, wrong by O(h²). */
 real naive_slope(real (*f)(void *arg), void *arg, real *x);
 

@@ -490,13 +490,35 @@ static void not_finite(struct gguf_out *o)
 	put(o, "blk.1.attn_output.weight", "lora_b", kinds[0].c.n_embd, 1, good);
 }
 
+/* The model has 2 layers of 2 heads of 8 for keys. */
+static void
+put_prefix(struct gguf_out *o, uint32_t type, size_t width, size_t layers, size_t n, bool nan)
+{
+	static float x[16 * 2 * 2 * 320];
+
+	x[17] = nan ? NAN : 0;
+	gguf_put_str(o, "adapter.type", "prefix", 6);
+	gguf_put_tensor(o, "prefix", type, 4, (uint64_t[]){ width, 2, layers, n }, x);
+}
+static void no_prefix(struct gguf_out *o) { gguf_put_str(o, "adapter.type", "prefix", 6); }
+static void two_prefixes(struct gguf_out *o)
+{
+	put_prefix(o, TYPE_F32, 16, 2, 3, false);
+	put(o, "blk.0.attn_q.weight", "lora_b", 8, 2, good);
+}
+static void wide_prefix(struct gguf_out *o) { put_prefix(o, TYPE_F32, 5, 2, 3, false); }
+static void flat_prefix(struct gguf_out *o) { put_prefix(o, TYPE_F32, 16, 1, 3, false); }
+static void long_prefix(struct gguf_out *o) { put_prefix(o, TYPE_F32, 16, 2, 320, false); }
+static void strange_prefix(struct gguf_out *o) { put_prefix(o, 26, 16, 2, 3, false); }
+static void nan_prefix(struct gguf_out *o) { put_prefix(o, TYPE_F32, 16, 2, 3, true); }
+
 static const struct {
 	void (*change)(struct gguf_out *o);
 	const char *says;
 } wrong[] = {
 	{ arch, "an adapter of architecture gpt2, the model is a llama" },
 	{ model, "no adapter (general.type" },
-	{ vector, "no LoRA adapter" },
+	{ vector, "neither a LoRA adapter nor a prefix" },
 	{ no_alpha, "adapter.lora.alpha is missing" },
 	{ huge, "adapter.lora.alpha is missing or no finite" },
 	{ alora, "an activated LoRA" },
@@ -509,6 +531,13 @@ static const struct {
 	{ high, "tensor blk.1.attn_k.weight.lora_b gives 5 values, the model's" },
 	{ rank, "is of rank 2, blk.1.attn_k.weight.lora_b of rank 3" },
 	{ not_finite, "tensor blk.1.attn_output.weight.lora_a holds a value that is not finite" },
+	{ no_prefix, "a prefix has one tensor, called prefix" },
+	{ two_prefixes, "a prefix has one tensor, called prefix" },
+	{ wide_prefix, "prefix is of 2 layers and 5 numbers in each, the model of 2 and 16" },
+	{ flat_prefix, "tensor prefix is of 1 layers" },
+	{ long_prefix, "320 virtual tokens, where a model of 320 positions has room for 1 to 319" },
+	{ strange_prefix, "tensor prefix is stored as I32, which is not supported" },
+	{ nan_prefix, "tensor prefix holds a value that is not finite" },
 };
 
 START_TEST(refused)
@@ -550,7 +579,7 @@ static const struct {
 	{ "{\"peft_type\": \"LORA\", \"r\": 16, \"lora_alpha\": 1, "
 		"\"rank_pattern\": {\"q_proj\": 4}}", 0.25, NULL },
 	{ "{\"peft_type\": \"LORA\", \"r\": 16, \"lora_alpha\": 1}", 0, "is of rank 4, adapter_c" },
-	{ "{\"peft_type\": \"IA3\", \"r\": 4, \"lora_alpha\": 8}", 0, "peft_type is not LORA" },
+	{ "{\"peft_type\": \"IA3\", \"r\": 4, \"lora_alpha\": 8}", 0, "peft_type is neither LORA" },
 	{ "{\"peft_type\": \"LORA\", \"lora_alpha\": 8}", 0, "r is missing or no rank" },
 	{ "{\"peft_type\": \"LORA\", \"r\": 0, \"lora_alpha\": 8}", 0, "r is missing or no rank" },
 	{ "{\"peft_type\": \"LORA\", \"r\": 4}", 0, "lora_alpha is missing" },
@@ -563,7 +592,7 @@ static const struct {
 	{ "{" LORA ", \"alpha_pattern\": {\"q_proj$\": 2}}", 0, "is a regular expression" },
 	{ "{" LORA ", \"alpha_pattern\": {\"q_proj\": 0}}", 0, "is 0 or no finite number" },
 	{ "{" LORA, 0, "adapter_config.json" },
-	{ "[]", 0, "peft_type is not LORA" },
+	{ "[]", 0, "peft_type is neither LORA" },
 };
 
 static void
@@ -652,6 +681,67 @@ START_TEST(peft_tensors)
 }
 END_TEST
 
+/* Prefixes of PEFT: what the config says of the shape must be so. */
+#define PREFIX(tokens, layers, heads, dim) "{\"peft_type\": \"PREFIX_TUNING\", " \
+	"\"num_virtual_tokens\": " #tokens ", \"num_layers\": " #layers ", " \
+	"\"num_attention_heads\": " #heads ", \"token_dim\": " #dim "}"
+
+static const struct {
+	const char *config, *name;
+	size_t rows, cols;
+	const char *says; /* NULL: it is one */
+} peft_prefixes[] = {
+	{ PREFIX(3, 2, 2, 16), "prompt_embeddings", 3, 64, NULL },
+	{ PREFIX(3, 2, 2, 16), "prompt_embedding", 3, 64, "has one tensor, called prompt_emb" },
+	{ PREFIX(4, 2, 2, 16), "prompt_embeddings", 3, 64, "num_virtual_tokens is 4" },
+	{ PREFIX(3, 3, 2, 16), "prompt_embeddings", 3, 64, "num_layers is 3, the model's 2" },
+	{ PREFIX(3, 2, 4, 16), "prompt_embeddings", 3, 64, "num_attention_heads is 4, the" },
+	{ PREFIX(3, 2, 2, 32), "prompt_embeddings", 3, 64, "token_dim is 32, the model's 16" },
+	{ PREFIX(3, 2, 2, 16), "prompt_embeddings", 3, 32, "of 64 columns" },
+	{ PREFIX(-3, 2, 2, 16), "prompt_embeddings", 3, 64, "num_virtual_tokens is -3" },
+	{ PREFIX("3", 2, 2, 16), "prompt_embeddings", 3, 64, "num_virtual_tokens is missing or" },
+};
+
+START_TEST(peft_prefix)
+{
+	struct stage s = set(&kinds[0]);
+	float *x = mem_alloc(peft_prefixes[_i].rows * peft_prefixes[_i].cols, sizeof *x);
+	const struct safetensor t = { .name = (char *)peft_prefixes[_i].name, .type = TYPE_F32,
+		.n_dims = 2, .dims = { peft_prefixes[_i].rows, peft_prefixes[_i].cols },
+		.data = x };
+	struct adapter *a;
+	struct err e;
+
+	/* numbers by place: of token 2, layer 1, values, head 1, place 5 is 5 + 8 (1 + 2 (1 + 2
+	 * (1 + 2 * 2))) */
+	for (size_t i = 0; i < peft_prefixes[_i].rows * peft_prefixes[_i].cols; i++)
+		x[i] = (float)i;
+	mkdir(path_of("peft"), 0777);
+	write_text(path_of("peft/adapter_config.json"), peft_prefixes[_i].config);
+	ck_assert(safetensors_save(&t, 1, NULL, NULL, path_of("peft/adapter_model.safetensors"),
+		&e) == 0);
+	a = adapter_open(path_of("peft"), &s.m, &e);
+	if (peft_prefixes[_i].says) {
+		ck_assert_ptr_null(a);
+		ck_assert_msg(strstr(e.msg, peft_prefixes[_i].says) != NULL, "case %d says: %s", _i,
+			e.msg);
+	} else {
+		ck_assert_msg(a != NULL, "%s", e.msg);
+		ck_assert_uint_eq(a->prefix.n, 3);
+		ck_assert_float_eq(prefix_at(&s.m.c, &a->prefix, 2, 1)[16 + 8 + 5],
+			5 + 8 * (1 + 2 * (1 + 2 * (1 + 2 * 2))));
+		/* keys: halves become pairs; 1, 5 are places 2, 3 of a head of 8 */
+		ck_assert_float_eq(prefix_at(&s.m.c, &a->prefix, 2, 1)[8 + 2],
+			1 + 8 * (1 + 2 * (0 + 2 * (1 + 2 * 2))));
+		ck_assert_float_eq(prefix_at(&s.m.c, &a->prefix, 2, 1)[8 + 3],
+			5 + 8 * (1 + 2 * (0 + 2 * (1 + 2 * 2))));
+	}
+	adapter_free(a);
+	free(x);
+	strike(&s);
+}
+END_TEST
+
 START_TEST(pickled)
 {
 	struct stage s = set(&kinds[0]);
@@ -685,6 +775,7 @@ main(void)
 	tcase_add_loop_test(tc, refused, 0, N(wrong));
 	tcase_add_loop_test(tc, peft, 0, N(configs));
 	tcase_add_loop_test(tc, peft_tensors, 0, N(tensors));
+	tcase_add_loop_test(tc, peft_prefix, 0, N(peft_prefixes));
 	tcase_add_test(tc, pickled);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);

@@ -14,6 +14,7 @@
 #include "base/rng.h"
 #include "naive.h"
 #include "tensor/gemm.h"
+#include "tensor/lora.h"
 #include "tensor/types.h"
 #include "train/trainer.h"
 
@@ -300,6 +301,7 @@ static const struct attention hows[] = { { 0.4f, 0, 0 }, { 0.9f, 1.5f, 0 }, { 0.
 START_TEST(attention)
 {
 	size_t n = spans[_i % N(spans)], hd = 6, q_stride = hd * 2 + 1, kv_stride = hd + 3;
+	size_t past = n > 2 ? 3 : n - 1; /* keys that no query stands beside */
 	size_t n_q = n * q_stride, n_kv = n * kv_stride;
 	float *all = mem_alloc(3 * n_q + 4 * n_kv, sizeof *all), *at = all;
 	float *q = at, *dout = at += n_q, *dq = at += n_q;
@@ -313,7 +315,7 @@ START_TEST(attention)
 	random_floats(v, n_kv, 1, 3);
 	random_floats(dout, n_q, 1, 4);
 	for (size_t i = 0; i < n_q; i++)
-		if (i % q_stride >= hd)
+		if (i % q_stride >= hd || i < past * q_stride)
 			dout[i] = 0; /* of other heads */
 	a.q = reals(q, n_q);
 	a.k = reals(k, n_kv);
@@ -323,8 +325,8 @@ START_TEST(attention)
 	for (size_t i = 0; i < n; i++) /* dk and dv are added to */
 		for (size_t j = 0; j < hd; j++)
 			dk[i * kv_stride + j] = dv[i * kv_stride + j] = 1;
-	attention_back(&a.how, n, hd, q, dout, dq, q_stride, k, v, dk, dv, kv_stride, s,
-		s + 64 * n);
+	attention_back(&a.how, past, n - past, hd, q + past * q_stride, dout + past * q_stride,
+		dq + past * q_stride, q_stride, k, v, dk, dv, kv_stride, s, s + 64 * n);
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < hd; j++) {
 			dk[i * kv_stride + j] -= 1;
@@ -596,7 +598,7 @@ START_TEST(adapters)
 	real *several;
 	size_t at = 0;
 
-	l.a = adapter_make(&k->m, "all-linear", 3, 6, 5, &k->e);
+	l.a = adapter_make(&k->m, "all-linear", 3, 6, false, 5, &k->e);
 	ck_assert_ptr_nonnull(l.a);
 	ck_assert_int_ge(l.a->n, 4);
 	for (size_t i = 0; i < l.a->n; i++)
@@ -630,12 +632,199 @@ START_TEST(adapters)
 }
 END_TEST
 
+/* A prefix's numbers, as the reference has them: themselves, or what the network makes of
+ * others. */
+struct prefix_task {
+	struct task *k;
+	struct config c;         /* with n_front */
+	const struct prefix_mlp *mlp;
+	size_t n;                /* parameters */
+	real *x, *prefix;        /* parameters; what they make */
+};
+
+static real
+prefix_loss(void *arg)
+{
+	struct prefix_task *p = arg;
+	const struct prefix_mlp *m = p->mlp;
+	real loss = 0, *e = p->x, *w1 = e + m->n * m->dim, *b1 = w1 + m->width * m->dim;
+	real *w2 = b1 + m->width, *b2 = w2 + m->out * m->width;
+
+	if (m->width == 0) {
+		memcpy(p->prefix, p->x, p->n * sizeof *p->x);
+	} else {
+		real *hidden = mem_alloc(m->n * m->width, sizeof *hidden);
+
+		naive_product(e, w1, m->n, m->width, m->dim, hidden);
+		for (size_t i = 0; i < m->n * m->width; i++)
+			hidden[i] = tanh(hidden[i] + b1[i % m->width]);
+		naive_product(hidden, w2, m->n, m->out, m->width, p->prefix);
+		for (size_t i = 0; i < m->n * m->out; i++)
+			p->prefix[i] += b2[i % m->out];
+		free(hidden);
+	}
+	for (size_t i = 0; i < p->k->n; i++)
+		loss += naive_loss_behind(&p->c, p->k->factors, p->k->rw, p->prefix,
+			p->k->x[i].ids, p->k->x[i].n, p->k->x[i].loss_from);
+	return scale * loss;
+}
+
+/* Prefixes of every architecture, with the network and without, in one pass and in several. */
+START_TEST(prefixes)
+{
+	static const int ids[] = { 3, 1, 4, 1, 5, 9, 2 };
+	const struct kind *kind = &kinds[_i / 2];
+	struct trainer_opts o = { .pass_tokens = 200 };
+	struct task *k = set_factors(&kind->c, kind->factors, middle_ones, N(middle_ones), 200,
+		false, 2);
+	struct adapter *a = adapter_make_prefix(&k->m, ids, N(ids), 2, &k->e);
+	struct prefix_task p = { .k = k, .c = kind->c };
+	struct pool *pool = pool_new(2);
+	struct trainer t;
+	real *several;
+
+	ck_assert_ptr_nonnull(a);
+	if (_i % 2)
+		prefix_add_mlp(a, &kind->c, 9, 4);
+	else
+		random_floats((float *)a->prefix.x, params_of_adapter(&kind->c, a), 1, 8);
+	ck_assert_int_eq(trainer_init(&t, &k->m, a, &o, pool, &k->e), 0);
+	ck_assert_uint_eq(t.p.n, params_of_adapter(&kind->c, a));
+	p.c.n_front = N(ids);
+	p.c.n_ctx -= N(ids);
+	p.mlp = &t.p.mlp;
+	p.n = t.p.n;
+	p.x = reals(t.p.w, t.p.n);
+	p.prefix = mem_alloc(N(ids) * 2 * kind->c.n_layer * kind->c.n_head_kv * kind->c.head_dim,
+		sizeof *p.prefix);
+	ck_assert_int_eq(trainer_gradients(&t, k->x, k->n, scale, &k->loss, &k->e), 0);
+	ck_assert_double_le(fabs(scale * k->loss / prefix_loss(&p) - 1), tolerance);
+	several = reals(t.p.g, t.p.n);
+	slope_is("all", prefix_loss, &p, p.x, t.p.g, p.n, tolerance);
+	for (const struct span *s = t.p.spans; s < t.p.spans + t.p.n_spans && _i % 2; s++)
+		slope_is("a part", prefix_loss, &p, p.x + s->at, t.p.g + s->at, s->n, tolerance);
+	t.o.pass_tokens = 100;
+	memset(t.p.g, 0, t.p.n * sizeof *t.p.g);
+	ck_assert_int_eq(trainer_gradients(&t, k->x, k->n, scale, &k->loss, &k->e), 0);
+	close_to("several passes", t.p.g, several, t.p.n);
+	trainer_release(&t);
+	pool_free(pool);
+	adapter_free(a);
+	free(several);
+	free(p.x);
+	free(p.prefix);
+	strike(k);
+}
+END_TEST
+
+/* |got - want| / |want| */
+static real
+difference(const float *got, const float *want, size_t n)
+{
+	real apart = 0, size = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		real d = (real)got[i] - (real)want[i];
+
+		apart += d * d;
+		size += (real)want[i] * (real)want[i];
+	}
+	return sqrt(apart / size);
+}
+
+/* Some tensors alone, the rest frozen: the gradients that they have when all are trained, and no
+ * others. In bf16, too, as far as that can tell. */
+START_TEST(some_tensors)
+{
+	static const char *const choices[][2] = { { "*attn_*.weight", "*norm*" },
+		{ "token_embd.weight", "blk.0.*" }, { "*.bias", "blk.?.ffn_down.weight" },
+		{ "output_norm.weight", "output*" } };
+	const struct kind *kind = &kinds[_i / N(choices)];
+	struct opt_list only = { (const char **)(void *)choices[_i % N(choices)], 2 };
+	struct trainer_opts o = { .pass_tokens = 100, .only = &only };
+	struct task *k = set_factors(&kind->c, kind->factors, middle_ones, N(middle_ones), 200,
+		false, 2);
+	struct trainer t;
+	struct pool *pool = pool_new(2);
+	size_t n = 0;
+
+	gradients(k);
+	ck_assert_int_eq(trainer_init(&t, &k->m, NULL, &o, pool, &k->e), 0);
+	ck_assert_uint_gt(t.p.n_spans, 0);
+	ck_assert_uint_lt(t.p.n, k->t.p.n);
+	ck_assert_int_eq(trainer_gradients(&t, k->x, k->n, scale, &k->loss, &k->e), 0);
+	for (const struct span *s = t.p.spans; s < t.p.spans + t.p.n_spans; s++) {
+		real *want = reals(k->t.p.g + naive_place(&kind->c, s->t.name), s->n);
+
+		close_to(s->t.name, t.p.g + s->at, want, s->n);
+		ck_assert(s->decays == (s->t.rows > 1));
+		n += s->n;
+		free(want);
+	}
+	ck_assert_uint_eq(n, t.p.n);
+	ck_assert_uint_eq(n, params_of_model(&kind->c, &only));
+	if (gemm_bf16_here()) {
+		trainer_release(&t);
+		o.bf16 = true;
+		ck_assert_int_eq(trainer_init(&t, &k->m, NULL, &o, pool, &k->e), 0);
+		ck_assert_int_eq(trainer_gradients(&t, k->x, k->n, scale, &k->loss, &k->e), 0);
+		for (const struct span *s = t.p.spans; s < t.p.spans + t.p.n_spans; s++) {
+			real d = difference(t.p.g + s->at,
+				k->t.p.g + naive_place(&kind->c, s->t.name), s->n);
+
+			ck_assert_msg(d < 0.2, "%s is off by %g in bf16", s->t.name, d);
+		}
+	}
+	trainer_release(&t);
+	pool_free(pool);
+	strike(k);
+}
+END_TEST
+
+/* What drops out: a share p of the numbers, the others grown so that the mean stays; another seed
+ * or adapter, others. */
+START_TEST(dropped)
+{
+	enum { M = 20000 };
+	static const float one = 1;
+	struct lora_dropout how = { 0.2f, 7 };
+	struct lora l = { .rank = 1, .a = &one, .b = &one, .scale = 1, .dropout = &how };
+	float *x = mem_alloc(M, sizeof *x), *y = mem_alloc(M, sizeof *y);
+	float *other = mem_alloc(M, sizeof *other);
+	struct pool *pool = pool_new(2);
+	size_t zero = 0, apart = 0;
+
+	for (size_t i = 0; i < M; i++)
+		x[i] = 1;
+	lora_mul(pool, &l, 1, 1, x, M, y, false);
+	for (size_t i = 0; i < M; i++) {
+		ck_assert(y[i] == 0 || y[i] == 1.25f);
+		zero += y[i] == 0;
+	}
+	ck_assert_double_le(fabs((double)zero / M - 0.2), 0.01); /* 3.5 deviations */
+	for (int which = 0; which < 2; which++) {
+		l.id += which == 0;
+		how.seed += which == 1;
+		memset(other, 0, M * sizeof *other);
+		lora_mul(pool, &l, 1, 1, x, M, other, false);
+		apart = 0;
+		for (size_t i = 0; i < M; i++)
+			apart += (other[i] == 0) != (y[i] == 0);
+		ck_assert_double_le(fabs((double)apart / M - 0.32), 0.015);
+	}
+	pool_free(pool);
+	free(x);
+	free(y);
+	free(other);
+}
+END_TEST
+
 /* Dropout: the loss, taken twice with the same step, moves as the gradient says. */
 START_TEST(dropout)
 {
 	struct trainer_opts o = { .pass_tokens = 200, .dropout = 0.3, .seed = 3 };
 	struct task *k = set(&larger[0], middle_ones, N(middle_ones), 200, false, 2);
-	struct adapter *a = adapter_make(&k->m, "q_proj,down_proj", 4, 8, 5, &k->e);
+	struct adapter *a = adapter_make(&k->m, "q_proj,down_proj", 4, 8, true, 5, &k->e);
 	double loss[2], without, got = 0;
 	float *was, *d;
 	struct trainer t;
@@ -776,16 +965,9 @@ START_TEST(bf16)
 	gradients(half);
 	ck_assert_double_le(fabs(half->loss / full->loss - 1), 0.005);
 	for (size_t i = 0; config_tensor(c, i, &s); i++) {
-		real difference = 0, size = 0;
+		real d = difference(half->t.p.g + at, full->t.p.g + at, s.rows * s.cols);
 
-		for (size_t j = at; j < at + s.rows * s.cols; j++) {
-			real g = full->t.p.g[j], d = (real)half->t.p.g[j] - g;
-
-			difference += d * d;
-			size += g * g;
-		}
-		ck_assert_msg(sqrt(difference / size) < most, "%s is off by %g", s.name,
-			sqrt(difference / size));
+		ck_assert_msg(d < most, "%s is off by %g", s.name, d);
 		at += s.rows * s.cols;
 	}
 	strike(full);
@@ -835,6 +1017,9 @@ main(void)
 	tcase_add_loop_test(t, larger_models, 0, N(larger));
 	tcase_add_loop_test(t, all_kinds, 0, N_KINDS);
 	tcase_add_loop_test(t, adapters, 0, N_KINDS);
+	tcase_add_loop_test(t, prefixes, 0, 2 * N_KINDS);
+	tcase_add_loop_test(t, some_tensors, 0, 4 * N_KINDS);
+	tcase_add_test(t, dropped);
 	tcase_add_test(t, dropout);
 	tcase_add_loop_test(t, cross_entropy, 0, 4);
 	tcase_add_loop_test(t, threads, 0, 2 * N(larger));

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/rng.h"
+#include "model/adapter.h"
 #include "model/forward.h"
 #include "naive.h"
 #include "tensor/types.h"
@@ -267,6 +268,70 @@ START_TEST(steps_in_company)
 }
 END_TEST
 
+/* Behind a prefix that was made of words a text goes on as behind the words, bit by bit: without a
+ * cache, in company, through a cache at once and in steps, cut and copied. */
+START_TEST(behind_words)
+{
+	enum { WORDS = 21, TEXT = 90 };
+	struct stage *s = set(_i, TYPE_F32, 2), *behind = set(_i, TYPE_F32, 2);
+	struct adapter *a = adapter_make_prefix(&s->m, s->ids, WORDS, 2, &s->e);
+	size_t width = s->c.n_embd;
+	struct kv all = { 0 }, kv = { 0 }, copy = { 0 };
+	const int *text = s->ids + WORDS;
+	struct chunk two[] = { { NULL, s->ids, 40, 40 }, { NULL, text, TEXT, TEXT } };
+
+	ck_assert_msg(a != NULL, "%s", s->e.msg);
+	adapter_attach(a, &behind->m, 1);
+	ck_assert_uint_eq(behind->m.c.n_ctx + WORDS, s->m.c.n_ctx);
+	go(s, NULL, s->ids, WORDS + TEXT, TEXT, s->out);
+	go(behind, NULL, text, TEXT, TEXT, behind->out);
+	same(s, behind->out, s->out, TEXT, "without a cache");
+	ck_assert_int_eq(forward_run(behind->f, two, 2, behind->out, &behind->e), 0);
+	same(s, behind->out + 40 * width, s->out, TEXT, "in company");
+
+	go(s, &all, s->ids, WORDS + 30, 1, s->other);
+	go(behind, &kv, text, 30, 1, behind->out);
+	same(s, behind->out, s->other, 1, "through a cache");
+	ck_assert_uint_eq(kv.n, 30);
+	ck_assert_uint_eq(kv.front, WORDS);
+	ck_assert_int_eq(kv_copy(&behind->m, &copy, &kv, 10, &behind->e), 0);
+	for (int i = 30; i < 40; i++) {
+		go(s, &all, text + i, 1, 1, s->other);
+		go(behind, &kv, text + i, 1, 1, behind->out);
+		same(s, behind->out, s->other, 1, "in steps");
+	}
+	kv_cut(&all, WORDS + 10);
+	kv_cut(&kv, 10);
+	go(s, &all, text + 10, 80, 80, s->other);
+	go(behind, &kv, text + 10, 80, 80, behind->out);
+	same(s, behind->out, s->other, 80, "cut");
+	go(behind, &copy, text + 10, 80, 80, behind->out);
+	same(s, behind->out, s->other, 80, "copied");
+	kv_cut(&kv, 0);
+	go(behind, &kv, text, TEXT, TEXT, behind->out);
+	same(s, behind->out, s->out, TEXT, "emptied");
+	kv_release(&all);
+	kv_release(&kv);
+	kv_release(&copy);
+	adapter_free(a);
+	strike(s);
+	strike(behind);
+}
+END_TEST
+
+/* What a prefix may not be: none, or all of the context. */
+START_TEST(prefix_lengths)
+{
+	struct stage *s = set(0, TYPE_F32, 1);
+
+	ck_assert_ptr_null(adapter_make_prefix(&s->m, s->ids, 0, 1, &s->e));
+	ck_assert_ptr_null(adapter_make_prefix(&s->m, s->ids, s->c.n_ctx, 1, &s->e));
+	ck_assert_msg(strncmp(s->e.msg, "256 virtual tokens, where a model of 256 positions", 50)
+		== 0, "%s", s->e.msg);
+	strike(s);
+}
+END_TEST
+
 /* A cache that was cut, and a copy of its beginning, go on as one that never knew more. */
 START_TEST(cut_and_copied)
 {
@@ -395,6 +460,8 @@ main(void)
 	tcase_add_loop_test(t, in_company, 0, 3 * N(types));
 	tcase_add_loop_test(t, steps_in_company, 0, 2 * N(types));
 	tcase_add_loop_test(t, cut_and_copied, 0, N_CONFIGS);
+	tcase_add_loop_test(t, behind_words, 0, N_CONFIGS);
+	tcase_add_test(t, prefix_lengths);
 	tcase_add_loop_test(t, on_tape, 0, 2 * N_CONFIGS);
 	tcase_add_test(t, refused);
 	suite_add_tcase(s, t);

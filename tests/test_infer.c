@@ -13,6 +13,7 @@
 #include "infer/loglik.h"
 #include "infer/pass.h"
 #include "infer/score.h"
+#include "model/adapter.h"
 #include "model/init.h"
 #include "model/quantize.h"
 #include "text/bpe_train.h"
@@ -20,6 +21,7 @@
 enum { CTX = 64, PROMPTS = 5 };
 
 static struct model *m;
+static size_t words; /* that m's prefix is made of; its context is CTX in any case */
 static struct pool *pool;
 static struct forward *f;
 
@@ -41,7 +43,7 @@ make_model(const char *const (*meta)[2], size_t n_meta, int eot)
 		.n_head_kv = 2,
 		.head_dim = 8,
 		.n_ff = 48,
-		.n_ctx = CTX,
+		.n_ctx = CTX + words,
 		.rope_dim = 8,
 		.rope_base = 10000,
 		.norm_eps = 1e-5f,
@@ -91,6 +93,22 @@ setup(void)
 	m = make_model(NULL, 0, -1);
 	pool = pool_new(2);
 	f = forward_new(m, pool);
+}
+
+/* Everything once more behind a prefix. */
+static void
+setup_behind(void)
+{
+	static const int ids[] = { 97, 32, 100, 111, 103, 33, 46 };
+	struct adapter *a;
+	struct err e;
+
+	words = sizeof ids / sizeof *ids;
+	setup();
+	a = adapter_make_prefix(m, ids, words, 1, &e);
+	ck_assert_msg(a != NULL, "%s", e.msg);
+	adapter_attach(a, m, 1);
+	ck_assert_uint_eq(m->c.n_ctx, CTX);
 }
 
 static void
@@ -626,19 +644,15 @@ START_TEST(judges)
 }
 END_TEST
 
-int
-main(void)
+static TCase *
+all(const char *name, void (*begin)(void))
 {
-	Suite *s = suite_create("infer");
-	TCase *t = tcase_create("infer");
-	SRunner *r;
-	int failed;
+	TCase *t = tcase_create(name);
 
-	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_checked_fixture(t, begin, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, neighbours_do_not_matter, 0, 2);
 	tcase_add_test(t, greedy_is_the_best_token);
-	tcase_add_test(t, ends);
 	tcase_add_test(t, refusals);
 	tcase_add_test(t, a_shared_beginning);
 	tcase_add_test(t, sequences);
@@ -647,7 +661,20 @@ main(void)
 	tcase_add_loop_test(t, choices, 0, 2);
 	tcase_add_test(t, embeddings);
 	tcase_add_test(t, judges);
-	suite_add_tcase(s, t);
+	return t;
+}
+
+int
+main(void)
+{
+	Suite *s = suite_create("infer");
+	TCase *plain = all("infer", setup);
+	SRunner *r;
+	int failed;
+
+	tcase_add_test(plain, ends); /* of sequences that end in this case */
+	suite_add_tcase(s, plain);
+	suite_add_tcase(s, all("behind a prefix", setup_behind));
 	r = srunner_create(s);
 	srunner_run_all(r, CK_ENV);
 	failed = srunner_ntests_failed(r);

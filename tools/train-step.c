@@ -13,6 +13,8 @@
 #include "base/mem.h"
 #include "base/opt.h"
 #include "base/progress.h"
+#include "base/rng.h"
+#include "model/nf4.h"
 #include "stream/stream.h"
 #include "tensor/gemm.h"
 #include "train/checkpoint.h"
@@ -22,18 +24,17 @@
 static struct {
 	struct stream_opts stream;
 	const char *model, *out, *valid, *checkpoint, *schedule, *products, *recipe, *adapter,
-		*targets;
+		*targets, *base;
 	double rate, warmup, clip, weight_decay, beta1, beta2, alpha, dropout;
 	long steps, batch, batch_tokens, pass_tokens, max_tokens, save_every, valid_every, patience,
-		threads, lora, seed, epochs, shuffle, spool_limit;
+		threads, lora, prefix, prefix_mlp, seed, epochs, shuffle, spool_limit;
 	double divergence;
 	struct opt_list only;
-	bool resume, dry_run, rslora, recompute, group, show_mask;
+	bool resume, dry_run, rslora, double_quant, recompute, group, show_mask;
 } o = {
 	.stream = { .format = "jsonl", .main = "tokens" },
 	.schedule = "constant",
 	.products = "auto",
-	.targets = "all-linear",
 	.seed = 1,
 	.rate = 3e-4,
 	.clip = 1,
@@ -53,7 +54,7 @@ static const struct opt opts[] = {
 	{ 'o', "output", OPT_TEXT, &o.out, "FILE",
 		"where the model goes (F32), or the adapter (GGUF; FOLDER/ for PEFT)", 0, 0 },
 	{ 0, "recipe", OPT_PICK, &o.recipe, "sr-llm",
-		"the settings of a paper, which other options change", 0, 0 },
+		"the settings of a paper, which other options override", 0, 0 },
 	{ 0, "lora", OPT_INT, &o.lora, "R",
 		"train an adapter of rank R; the model stays as it is, in any type", 1, 65536 },
 	{ 0, "alpha", OPT_REAL, &o.alpha, "X", "its scale is X / R (R)", 0, 1e6 },
@@ -62,11 +63,18 @@ static const struct opt opts[] = {
 		"share of what the adapter sees that is dropped (0)", 0, 0.99 },
 	{ 0, "targets", OPT_TEXT, &o.targets, "LIST",
 		"the matrices it changes: attn_q,attn_v or q_proj,v_proj (all-linear)", 0, 0 },
+	{ 0, "prefix", OPT_INT, &o.prefix, "N",
+		"train keys and values of N virtual tokens before every sequence", 1, 1e6 },
+	{ 0, "prefix-mlp", OPT_INT, &o.prefix_mlp, "W",
+		"by a network of that width, which is not needed afterwards", 1, 1e6 },
+	{ 0, "train-only", OPT_LIST, &o.only, "PATTERN",
+		"train the tensors that match, as '*attn_q*'; may be repeated (all)", 0, 0 },
 	{ 'a', "adapter", OPT_TEXT, &o.adapter, "FILE",
 		"go on training this adapter, a GGUF file or PEFT folder", 0, 0 },
+	{ 0, "base", OPT_PICK, &o.base, "nf4",
+		"hold the model's matrices in four bits beside the adapter (QLoRA)", 0, 0 },
+	{ 0, "double-quant", OPT_FLAG, &o.double_quant, NULL, "and their scales in eight", 0, 0 },
 	{ 's', "seed", OPT_INT, &o.seed, "N", "seed of the adapter and of dropout (1)", 0, 1e9 },
-	{ 0, "train-only", OPT_LIST, &o.only, "PATTERN",
-		"of a whole model, the tensors of such names alone (blk.*.ffn_*.weight)", 0, 0 },
 	{ 0, "rate", OPT_REAL, &o.rate, "R", "peak learning rate (0.0003)", 0, 1e9 },
 	{ 0, "schedule", OPT_PICK, &o.schedule, "constant|linear|cosine",
 		"learning rate after warm-up (constant)", 0, 0 },
@@ -125,8 +133,8 @@ static const struct opt opts[] = {
 static const struct tool tool = {
 	"sr-train-step",
 	"-m MODEL -o FILE [OPTIONS] < token-records > log",
-"Train a model on token records, all its parameters or a LoRA adapter beside it: each\n"
-	"batch is one AdamW step and one log record.",
+	"Train a model on token records, all of its tensors, some, or an adapter beside it (LoRA,\n"
+	"a prefix): each batch is one AdamW step and one log record.",
 	"sr-prompt -i csv -f completion=benign < data/pairs.csv |\n"
 	"\tsr-tokenize -m base.gguf | shuf |\n"
 	"\tsr-train-step -m base.gguf -o tuned.gguf --rate 5e-4 > log.jsonl\n"
@@ -188,7 +196,8 @@ die(struct run *r, const struct err *e)
 static size_t
 longest(const struct run *r)
 {
-	size_t n = o.max_tokens ? (size_t)o.max_tokens : r->m->c.n_ctx;
+	size_t front = r->adapter ? r->adapter->prefix.n : 0;
+	size_t n = o.max_tokens ? (size_t)o.max_tokens : r->m->c.n_ctx - front;
 
 	return n < (size_t)o.pass_tokens ? n : (size_t)o.pass_tokens;
 }
@@ -364,8 +373,6 @@ write_model(const struct run *r, uint64_t steps, uint64_t tokens, double loss)
 	struct err e;
 
 	gguf_put_copy_all(g, r->m->file);
-	gguf_put_drop(g, "general.file_type");
-	gguf_put_u32(g, "general.file_type", 0);
 	gguf_put_u64(g, "sr.training.steps", steps);
 	gguf_put_u64(g, "sr.training.tokens", tokens);
 	gguf_put_f32(g, "sr.training.loss", (float)loss);
@@ -501,6 +508,12 @@ read_valid(struct run *r)
 	fclose(f);
 }
 
+static const char *
+targets(void)
+{
+	return o.targets ? o.targets : "all-linear";
+}
+
 /* What must be the same for a resumed run to end as an undisturbed one. */
 static char *
 describe_options(const struct run *r)
@@ -514,13 +527,16 @@ describe_options(const struct run *r)
 		"%s %s params=%zu rate=%g schedule=%s warmup=%g steps=%ld batch=%ld "
 		"batch_tokens=%ld pass_tokens=%ld max_tokens=%zu clip=%g weight_decay=%g "
 		"beta1=%g beta2=%g products=%s",
-		r->adapter ? "lora" : "full", r->m->c.arch->name, r->t.p.n, o.rate, o.schedule,
+		!r->adapter ? "full" : r->adapter->prefix.n > 0 ? "prefix" : "lora",
+		r->m->c.arch->name, r->t.p.n, o.rate, o.schedule,
 		o.warmup, o.steps, o.batch, o.batch_tokens, o.pass_tokens, longest(r), o.clip,
 		o.weight_decay, o.beta1, o.beta2,
 		r->t.o.bf16 ? "bf16" : "f32");
 	if (r->adapter)
-		buf_printf(&b, " alpha=%g targets=%s dropout=%g seed=%ld",
-			(double)r->adapter->alpha, o.targets, o.dropout, o.seed);
+		buf_printf(&b, " alpha=%g targets=%s dropout=%g seed=%ld prefix_mlp=%ld",
+			(double)r->adapter->alpha, targets(), o.dropout, o.seed, o.prefix_mlp);
+	if (o.base)
+		buf_printf(&b, " base=%s double_quant=%d", o.base, o.double_quant);
 	if (o.epochs > 1 || o.shuffle > 1 || o.group)
 		buf_printf(&b, " epochs=%ld shuffle=%ld group=%d feed_seed=%ld", o.epochs,
 			o.shuffle, o.group, o.seed);
@@ -573,23 +589,52 @@ warmup_steps(void)
 	return (size_t)(o.warmup < 1 ? o.warmup * (double)o.steps + 0.5 : o.warmup);
 }
 
+/* --base nf4: the bytes that the model then takes, as words go to `what`. */
+static size_t
+plan_base(const struct run *r, struct buf *what)
+{
+	size_t bytes = 0, in_file;
+	struct err e;
+
+	if (!o.base)
+		return 0;
+	if (model_nf4_plan(r->m, o.double_quant, &bytes, &in_file, &e) < 0)
+		tool_die(&e);
+	buf_printf(what, " in NF4%s (%.1f MB that are %.1f MB in the file)",
+		o.double_quant ? ", doubly quantized" : "", (double)bytes * 1e-6,
+		(double)in_file * 1e-6);
+	return bytes;
+}
+
 static void
 say_plan(const struct run *r, size_t bytes)
 {
-	struct buf what = { 0 };
+	struct buf what = { 0 }, base = { 0 };
 
-	if (r->adapter)
+	if (r->adapter && r->adapter->prefix.n > 0)
+		buf_printf(&what, "a prefix of %zu virtual tokens, %.2f M parameters beside the "
+			"%.2f M", r->adapter->prefix.n,
+			(double)params_of_adapter(&r->m->c, r->adapter) * 1e-6,
+			(double)config_params(&r->m->c) * 1e-6);
+	else if (r->adapter)
 		buf_printf(&what, "an adapter of rank %zu on %zu matrices, %.2f M parameters "
 			"beside the %.2f M", r->adapter->parts[0].rank, r->adapter->n,
-			(double)params_of_adapter(r->adapter) * 1e-6,
+			(double)params_of_adapter(&r->m->c, r->adapter) * 1e-6,
+			(double)config_params(&r->m->c) * 1e-6);
+	else if (o.only.n > 0)
+		buf_printf(&what, "%.2f M of the %.2f M parameters",
+			(double)params_of_model(&r->m->c, &o.only) * 1e-6,
 			(double)config_params(&r->m->c) * 1e-6);
 	else
 		buf_printf(&what, "all %.2f M parameters",
 			(double)config_params(&r->m->c) * 1e-6);
-	tool_warn("training %s of %s: %ld %s a step, %s products, %.0f MB", buf_str(&what), o.model,
+	bytes += plan_base(r, &base);
+	tool_warn("training %s of %s%s: %ld %s a step, %s products, %.0f MB", buf_str(&what),
+		o.model, buf_str(&base),
 		o.batch_tokens ? o.batch_tokens : o.batch, o.batch_tokens ? "tokens" : "records",
 		o.products, (double)bytes * 1e-6);
 	buf_release(&what);
+	buf_release(&base);
 }
 
 /* The share of stdin that has been read, where that is a file; else 0. */
@@ -742,6 +787,7 @@ release(struct run *r)
 	model_free(r->m);
 	free(r->checkpoint);
 	free(r->options);
+	free(o.only.v);
 }
 
 static void
@@ -795,7 +841,8 @@ check_files(struct run *r)
 	if (!o.checkpoint)
 		buf_puts(&path, ".checkpoint");
 	r->checkpoint = buf_str(&path);
-	if ((!(to_folder() && (o.lora || o.adapter)) && file_out_check(o.out, &e) < 0) ||
+	if ((!(to_folder() && (o.lora || o.prefix || o.adapter)) &&
+	    file_out_check(o.out, &e) < 0) ||
 		file_out_check(r->checkpoint, &e) < 0)
 		tool_die(&e);
 	if (!o.resume && access(r->checkpoint, F_OK) == 0)
@@ -803,49 +850,114 @@ check_files(struct run *r)
 			r->checkpoint);
 }
 
-/* --recipe, wherever it stands: other options come after it. SR_LLM's settings (Raza et al.
- * 2024). */
+/* Recipes: option by option, as they would stand on the command line. */
+struct preset {
+	const char *option, *value;
+};
+
+/* SR_LLM (Raza et al. 2024), as its text has them. */
+static const struct preset sr_llm[] = {
+	{ "lora", "64" }, { "alpha", "16" }, { "dropout", "0.2" }, { "rate", "2e-4" },
+	{ "schedule", "constant" }, { "warmup", "0.03" }, { "clip", "0.3" }, { "beta1", "0.9" },
+	{ "beta2", "0.999" }, { "weight-decay", "0.001" }, { "batch", "16" },
+	{ "epochs", "1" }, { "max-tokens", "1024" }, { "valid-every", "25" },
+	{ "patience", "3" },
+	{ NULL, NULL },
+};
+
+static const struct {
+	const char *name;
+	const struct preset *presets;
+} recipes[] = { { "sr-llm", sr_llm } };
+
+/* --recipe, wherever it stands: its settings come first, so that the options override them. */
 static void
 take_recipe(int argc, char **argv)
 {
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
-		if (strncmp(argv[i], "--recipe", 8) != 0)
-			continue;
-		o.lora = 64;
-		o.alpha = 16;
-		o.dropout = 0.2;
-		o.rate = 2e-4;
-		o.schedule = "constant";
-		o.warmup = 0.03;
-		o.clip = 0.3;
-		o.beta1 = 0.9;
-		o.beta2 = 0.999;
-		o.weight_decay = 0.001;
-		o.batch = 16;
-		o.max_tokens = 1024;
-		o.patience = 3;
-		o.epochs = 1;
+		const char *name = strncmp(argv[i], "--recipe=", 9) == 0 ? argv[i] + 9 :
+			strcmp(argv[i], "--recipe") == 0 && i + 1 < argc ? argv[i + 1] : "";
+
+		for (size_t k = 0; k < sizeof recipes / sizeof *recipes; k++)
+			for (const struct preset *p = recipes[k].presets;
+				strcmp(recipes[k].name, name) == 0 && p->option; p++)
+				tool_preset(&tool, p->option, p->value);
 	}
+}
+
+/* A new prefix begins as words of the vocabulary, which does better than numbers out of nowhere (Li
+ * and Liang 2021, section 7.4). */
+static struct adapter *
+new_prefix(const struct model *m, struct err *e)
+{
+	int *ids = mem_alloc((size_t)o.prefix, sizeof *ids);
+	struct adapter *a;
+	struct rng r;
+
+	rng_seed(&r, (uint64_t)o.seed);
+	for (long i = 0; i < o.prefix; i++)
+		do
+			ids[i] = (int)rng_below(&r, m->c.n_vocab);
+		while (tokenizer_ends(m->tok, ids[i]));
+	a = adapter_make_prefix(m, ids, (size_t)o.prefix, (int)o.threads, e);
+	if (a && o.prefix_mlp)
+		prefix_add_mlp(a, &m->c, (size_t)o.prefix_mlp, (uint64_t)o.seed);
+	free(ids);
+	return a;
 }
 
 /* The adapter to train: NULL for none. */
 static struct adapter *
 wanted_adapter(const struct model *m)
 {
-	double alpha = o.alpha > 0 ? o.alpha : (double)o.lora;
 	struct adapter *a = NULL;
 	struct err e;
 
-	if (!o.adapter && !o.lora)
+	if (!o.adapter && !o.lora && !o.prefix)
 		return NULL;
-	if (o.adapter)
+	if (o.prefix)
+		a = new_prefix(m, &e);
+	else if (o.adapter)
 		a = adapter_open(o.adapter, m, &e);
 	else
-		a = adapter_make(m, o.targets, (size_t)o.lora,
-			o.rslora ? alpha * sqrt((double)o.lora) : alpha, (uint64_t)o.seed, &e);
+		a = adapter_make(m, targets(), (size_t)o.lora,
+			o.alpha > 0 ? o.alpha : (double)o.lora, o.rslora, (uint64_t)o.seed, &e);
 	if (!a)
 		tool_die(&e);
+	if (a->prefix.n > 0 && o.dropout > 0 && !o.recipe)
+		tool_usage("--dropout is of LoRA, this is a prefix");
 	return a;
+}
+
+/* What is trained: one thing, and options of that alone. */
+static void
+check_method(void)
+{
+	bool adapts;
+
+	if (o.recipe && (o.adapter || o.prefix))
+		o.lora = 0, o.alpha = 0; /* the recipe's of another adapter */
+	adapts = o.lora || o.prefix || o.adapter;
+	if (o.only.n > 0 && adapts)
+		tool_usage("--train-only trains tensors of the model, %s an adapter: which?",
+			o.recipe ? "--recipe" : o.lora ? "--lora" : o.prefix ? "--prefix" : "-a");
+	if (o.adapter && (o.lora || o.prefix))
+		tool_usage("%s makes an adapter, -a goes on with one: which?",
+			o.lora ? "--lora" : "--prefix");
+	if (o.lora && o.prefix)
+		tool_usage("--lora makes one adapter, --prefix another: which?");
+	if (o.prefix_mlp && !o.prefix)
+		tool_usage("--prefix-mlp is of a new prefix: --prefix N");
+	if (o.adapter && (o.alpha > 0 || o.rslora || o.targets))
+		tool_usage("--alpha, --rslora and --targets are of a new adapter, -a goes on with "
+			"one as it is");
+	if (o.base && !adapts)
+		tool_usage("--base nf4 is frozen: it goes with an adapter, --lora R, --prefix N or "
+			"-a");
+	if (o.double_quant && !o.base)
+		tool_usage("--double-quant is of --base nf4");
+	if (!o.lora && !o.adapter && (o.alpha > 0 || o.dropout > 0 || o.rslora || o.targets))
+		tool_usage("--alpha, --dropout, --rslora and --targets are of LoRA: --lora R");
 }
 
 int
@@ -854,6 +966,7 @@ main(int argc, char **argv)
 	struct run r = { .s = { .hash = EXAMPLE_HASH_START, .best = INFINITY,
 		.lowest = INFINITY } };
 	struct trainer_opts to;
+	struct pool *pool;
 	size_t bytes;
 	struct err e;
 
@@ -863,19 +976,17 @@ main(int argc, char **argv)
 		tool_usage("what is '%s'? records come on stdin", argv[0]);
 	if (!o.model || (!o.out && !o.dry_run && !o.show_mask))
 		tool_usage("%s is needed", o.model ? "-o FILE" : "-m MODEL");
-	if (o.adapter && o.lora && !o.recipe)
-		tool_usage("--lora makes an adapter, -a goes on with one: which?");
-	if (!o.lora && !o.adapter && (o.alpha > 0 || o.dropout > 0 || o.rslora))
-		tool_usage("--alpha, --dropout and --rslora are of an adapter: --lora R");
-	if (o.only.n && (o.lora || o.adapter))
-		tool_usage("--train-only is of a whole model; an adapter has --targets");
+	check_method();
 	if (!o.steps && (strcmp(o.schedule, "constant") != 0 || (o.warmup > 0 && o.warmup < 1)))
-		tool_usage("%s needs --steps",
-			o.warmup > 0 && o.warmup < 1 ? "a share of warm-up" : o.schedule);
+		tool_usage("%s needs --steps%s",
+			o.warmup > 0 && o.warmup < 1 ? "a share of warm-up" : o.schedule,
+			o.recipe ? " (or --warmup in steps)" : "");
 	if (!o.dry_run && !o.show_mask)
 		check_files(&r);
 	r.m = model_open(o.model, &e);
 	if (!r.m)
+		tool_die(&e);
+	if (params_check(&r.m->c, &o.only, &e) < 0)
 		tool_die(&e);
 	open_feed(&r);
 	if (o.show_mask) {
@@ -895,22 +1006,23 @@ main(int argc, char **argv)
 		setenv("SR_PRODUCTS", "f32", 1); /* of weights in the types of files as well */
 	to = (struct trainer_opts){ o.beta1, o.beta2, 1e-8, o.weight_decay, o.clip,
 		(size_t)o.pass_tokens, strcmp(o.products, "bf16") == 0, o.dropout,
-		(uint64_t)o.seed, o.recompute };
+		(uint64_t)o.seed, o.recompute, &o.only };
 	bytes = trainer_bytes(&r.m->c, r.adapter, &to);
 	if (o.valid)
-		bytes += (r.adapter ? params_of_adapter(r.adapter) : config_params(&r.m->c)) *
-			sizeof *r.s.best_weights;
+		bytes += (r.adapter ? params_of_adapter(&r.m->c, r.adapter) :
+				      params_of_model(&r.m->c, &o.only)) * sizeof *r.s.best_weights;
 	say_plan(&r, bytes);
 	if (o.dry_run) {
 		feed_free(r.feed);
 		adapter_free(r.adapter);
 		model_free(r.m);
+		free(o.only.v);
 		return tool_finish();
 	}
+	pool = pool_new((int)o.threads);
 	r.in = stream_open(&o.stream, stdin, stdout, "stdin", &e);
-	if (!r.in || trainer_init(&r.t, r.m, r.adapter, &to, pool_new((int)o.threads), &e) < 0)
-		tool_die(&e);
-	if (o.only.n && params_train_only(&r.t.p, (const char *const *)o.only.v, o.only.n, &e) < 0)
+	if (!r.in || (o.base && model_to_nf4(r.m, o.double_quant, pool, &e) < 0) ||
+	    trainer_init(&r.t, r.m, r.adapter, &to, pool, &e) < 0)
 		tool_die(&e);
 	if (o.valid) {
 		read_valid(&r);

@@ -319,6 +319,13 @@ fill_std(void)
 }
 
 void
+tool_preset(const struct tool *t, const char *name, const char *value)
+{
+	tool = t;
+	set(find_name(name, strlen(name)), value);
+}
+
+void
 tool_init(const struct tool *t, int *argc, char ***argv)
 {
 	char **in = *argv, **out;

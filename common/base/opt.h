@@ -60,6 +60,8 @@ struct tool {
  * and *argc counts operands. Handles --help, --version (exit 0), a bad option or value (one line,
  * exit 2), "--". */
 void tool_init(const struct tool *t, int *argc, char ***argv);
+/* Set an option as the command line would, before tool_init and what stands there. */
+void tool_preset(const struct tool *t, const char *name, const char *value);
 /* Exit 2 with "NAME: message" and a pointer to --help. */
 _Noreturn void tool_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Exit 1 with "NAME: message". */

@@ -133,7 +133,7 @@ adapter_open(const char *path, const struct model *m, struct err *e)
 	struct adapter *a = mem_alloc(1, sizeof *a);
 	int rc = (is_folder(path) ? adapter_read_peft : adapter_read_gguf)(a, m, path, e);
 
-	if (rc == 0 && a->n == 0)
+	if (rc == 0 && a->n == 0 && a->prefix.n == 0)
 		rc = err_set(e, "%s: an adapter without tensors", path);
 	if (rc == 0)
 		return a;
@@ -154,6 +154,8 @@ adapter_free(struct adapter *a)
 		}
 		free(a->parts);
 		free(a->loras);
+		free((float *)a->prefix.x);
+		free(a->mlp_weights);
 		free(a);
 	}
 }
@@ -175,6 +177,12 @@ adapter_attach(struct adapter *a, struct model *m, float scale)
 	a->scale = scale;
 	if (scale == 0)
 		return;
+	if (a->prefix.n > 0) {
+		m->prefix = a->prefix;
+		m->c.n_front = a->prefix.n;
+		m->c.n_ctx -= a->prefix.n;
+		return;
+	}
 	/* a fused tensor is in three places at most */
 	l = a->loras = mem_alloc(3 * a->n, sizeof *l);
 	for (size_t i = 0; i < a->n; i++) {
@@ -225,16 +233,32 @@ split_spec(const char *spec, float *scale)
 }
 
 static int
+check_prefix(const struct adapter *a, const struct model *m, float scale, const char *path,
+	struct err *e)
+{
+	if (a->prefix.n == 0 || scale == 0)
+		return 0;
+	if (scale != 1)
+		return err_set(e, "%s: a prefix has no scale", path);
+	if (m->prefix.n > 0)
+		return err_set(e, "%s: another prefix is there already", path);
+	return 0;
+}
+
+static int
 add_adapter(struct model *m, const char *spec, struct err *e)
 {
 	float scale;
 	char *path = mem_dup(spec, split_spec(spec, &scale));
 	struct adapter *a = adapter_open(path, m, e);
+	int rc = a ? check_prefix(a, m, scale, path, e) : -1;
 	struct buf label = { 0 };
 
 	free(path);
-	if (!a)
+	if (rc < 0) {
+		adapter_free(a);
 		return -1;
+	}
 	adapter_attach(a, m, scale);
 	buf_printf(&label, "%s + %s", m->label, spec);
 	free(m->label);

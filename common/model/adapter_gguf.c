@@ -27,9 +27,9 @@ check_keys(const struct gguf *g, const struct model *m, double *alpha, struct er
 
 	if (!says(g, "general.type", "adapter"))
 		return err_set(e, "no adapter (general.type does not say so)");
-	if (!says(g, "adapter.type", "lora"))
-		return err_set(e, "no LoRA adapter (adapter.type is not lora), the only kind that "
-			"is supported");
+	if (!says(g, "adapter.type", "lora") && !says(g, "adapter.type", "prefix"))
+		return err_set(e, "neither a LoRA adapter nor a prefix (adapter.type), the kinds "
+			"that are supported");
 	if (gguf_has(g, "adapter.alora.invocation_tokens"))
 		return err_set(e, "an activated LoRA (adapter.alora.invocation_tokens), which is "
 			"not supported");
@@ -37,6 +37,8 @@ check_keys(const struct gguf *g, const struct model *m, double *alpha, struct er
 		return err_set(e, "an adapter of architecture %.*s, the model is a %s",
 			arch ? (int)(len < 32 ? len : 32) : 4, arch ? arch : "none",
 			m->c.arch->name);
+	if (says(g, "adapter.type", "prefix"))
+		return 0;
 	if (!gguf_real(g, "adapter.lora.alpha", alpha) || !isfinite((float)*alpha))
 		return err_set(e, "key adapter.lora.alpha is missing or no finite number");
 	return 0;
@@ -105,18 +107,28 @@ take_tensor(struct adapter *to, const struct model *m, const struct gguf *g,
 	return rc;
 }
 
+static int
+take_tensors(struct adapter *to, const struct model *m, const struct gguf *g, struct err *e)
+{
+	double alpha = 0;
+	int rc = check_keys(g, m, &alpha, e);
+
+	if (rc == 0 && says(g, "adapter.type", "prefix"))
+		return prefix_read_gguf(to, m, g, e);
+	for (size_t i = 0; rc == 0 && i < gguf_n_tensors(g); i++)
+		rc = take_tensor(to, m, g, gguf_tensor_at(g, i), alpha, e);
+	return rc;
+}
+
 int
 adapter_read_gguf(struct adapter *to, const struct model *m, const char *path, struct err *e)
 {
 	struct gguf *g = gguf_open(path, e);
-	double alpha = 0;
 	int rc;
 
 	if (!g)
 		return -1;
-	rc = check_keys(g, m, &alpha, e);
-	for (size_t i = 0; rc == 0 && i < gguf_n_tensors(g); i++)
-		rc = take_tensor(to, m, g, gguf_tensor_at(g, i), alpha, e);
+	rc = take_tensors(to, m, g, e);
 	gguf_free(g);
 	return rc < 0 ? err_prefix(e, "%s", path) : 0;
 }
@@ -140,8 +152,12 @@ adapter_save_gguf(const struct adapter *a, const struct model *m, const char *pa
 
 	gguf_put_str(o, "general.architecture", m->c.arch->name, strlen(m->c.arch->name));
 	gguf_put_str(o, "general.type", "adapter", 7);
-	gguf_put_str(o, "adapter.type", "lora", 4);
-	gguf_put_f32(o, "adapter.lora.alpha", a->alpha);
+	if (a->prefix.n > 0) {
+		prefix_put_gguf(a, m, o);
+	} else {
+		gguf_put_str(o, "adapter.type", "lora", 4);
+		gguf_put_f32(o, "adapter.lora.alpha", a->alpha);
+	}
 	for (size_t i = 0; i < a->n; i++) {
 		const struct adapter_part *p = &a->parts[i];
 

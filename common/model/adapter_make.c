@@ -122,8 +122,8 @@ add_part(struct adapter *to, const struct tensor_spec *t, size_t rank, struct rn
 }
 
 struct adapter *
-adapter_make(const struct model *m, const char *targets, size_t rank, double alpha, uint64_t seed,
-	struct err *e)
+adapter_make(const struct model *m, const char *targets, size_t rank, double alpha, bool rslora,
+	uint64_t seed, struct err *e)
 {
 	struct adapter *a;
 	struct tensor_spec t;
@@ -133,7 +133,8 @@ adapter_make(const struct model *m, const char *targets, size_t rank, double alp
 	if (check_targets(&m->c, targets, e) < 0)
 		return NULL;
 	a = mem_alloc(1, sizeof *a);
-	a->alpha = (float)alpha;
+	a->alpha = (float)(rslora ? alpha * sqrt((double)rank) : alpha);
+	a->rslora = rslora;
 	rng_seed(&r, seed);
 	for (size_t i = 0; config_tensor(&m->c, i, &t); i++) {
 		short_name(&t, name);

@@ -1,6 +1,7 @@
 /* Adapters as folders of PEFT (Hugging Face): adapter_config.json, adapter_model.safetensors. */
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,6 +22,7 @@ struct settings {
 	long long rank;
 	double alpha;
 	bool rs, other_ranks;
+	bool prefix; /* no LoRA, and nothing of this */
 };
 
 /* Keys that stand for more than two matrices per module. */
@@ -95,8 +97,12 @@ read_settings(struct settings *s, struct err *e)
 	const struct json *j = s->root;
 	const struct json *bias = json_get(j, "bias");
 
+	s->prefix = is_text(json_get(j, "peft_type"), "PREFIX_TUNING");
+	if (s->prefix)
+		return 0;
 	if (!is_text(json_get(j, "peft_type"), "LORA"))
-		return err_set(e, "peft_type is not LORA, the only kind that is supported");
+		return err_set(e, "peft_type is neither LORA nor PREFIX_TUNING, the kinds that are "
+			"supported");
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
 		if (!is_unset(json_get(j, refused[i].key)))
 			return err_set(e, "%s is set: %s can't be read, only plain LoRA",
@@ -313,7 +319,9 @@ read_weights(struct adapter *to, const struct model *m, const struct settings *s
 	else
 		rc = safetensors_open(&file, path, e);
 	if (rc == 0) {
-		for (size_t i = 0; rc == 0 && i < file.n; i++)
+		if (s->prefix)
+			rc = prefix_read_peft(to, m, r.family, s->root, &file, e);
+		for (size_t i = 0; rc == 0 && !s->prefix && i < file.n; i++)
 			rc = take_tensor(&r, &file.tensors[i], e);
 		if (rc < 0)
 			err_prefix(e, "%s", path);
@@ -339,6 +347,7 @@ adapter_read_peft(struct adapter *to, const struct model *m, const char *folder,
 			err_prefix(e, "%s", path);
 		file_unmap(&map);
 	}
+	to->rslora = s.rs;
 	if (rc == 0)
 		rc = read_weights(to, m, &s, folder, e);
 	json_free(s.root);
@@ -438,29 +447,47 @@ put_ranks(const struct writing *w, struct buf *b)
 	}
 }
 
+/* The lora_alpha by which a reader gets the adapter's own scale: in as few digits as do. */
+static void
+put_alpha(const struct writing *w, bool rslora, struct buf *b)
+{
+	double root = rslora ? sqrt((double)w->rank) : 1, alpha = (double)w->a->alpha / root;
+	char text[32];
+
+	for (int digits = 6; digits <= 17; digits++) {
+		snprintf(text, sizeof text, "%.*g", digits, alpha);
+		if ((float)(strtod(text, NULL) * root) == w->a->alpha)
+			break;
+	}
+	buf_puts(b, text);
+}
+
 static void
 put_config(const struct writing *w, struct buf *b)
 {
 	size_t len;
 	const char *name = gguf_str(w->m->file, "general.name", &len);
-	bool conv1d = false;
+	bool conv1d = false, rslora = w->a->rslora;
 
-	for (size_t i = 0; i < w->a->n; i++)
+	for (size_t i = 0; i < w->a->n; i++) {
 		conv1d |= w->changes[i] == HF_TRANSPOSE;
+		/* with one alpha its scales would not go with the square roots of several ranks */
+		rslora &= w->a->parts[i].rank == w->rank;
+	}
 	buf_puts(b, "{\n  \"peft_type\": \"LORA\",\n  \"task_type\": \"CAUSAL_LM\",\n"
 		"  \"base_model_name_or_path\": ");
 	json_put_text(b, name ? name : "", name ? len : 0);
 	buf_printf(b, ",\n  \"r\": %zu,\n  \"lora_alpha\": ", w->rank);
-	json_put_real(b, (double)w->a->alpha, 9);
+	put_alpha(w, rslora, b);
 	buf_puts(b, ",\n  \"target_modules\": [");
 	put_targets(w, b);
 	buf_puts(b, "],\n  \"rank_pattern\": {");
 	put_ranks(w, b);
 	buf_printf(b, "},\n  \"alpha_pattern\": {},\n  \"fan_in_fan_out\": %s,\n"
-		"  \"use_rslora\": false,\n  \"use_dora\": false,\n  \"lora_dropout\": 0.0,\n"
+		"  \"use_rslora\": %s,\n  \"use_dora\": false,\n  \"lora_dropout\": 0.0,\n"
 		"  \"bias\": \"none\",\n  \"modules_to_save\": null,\n"
 		"  \"init_lora_weights\": true,\n  \"inference_mode\": true\n}\n",
-		conv1d ? "true" : "false");
+		conv1d ? "true" : "false", rslora ? "true" : "false");
 }
 
 /* Tensor 2i is part i's A, 2i + 1 its B. */
@@ -493,10 +520,9 @@ matrix(char *name, size_t rows, size_t cols)
 }
 
 static int
-write_weights(struct writing *w, const char *folder, struct err *e)
+write_lora(struct writing *w, const char *path, struct err *e)
 {
 	struct safetensor *t = mem_alloc(2 * w->a->n, sizeof *t);
-	char *path = path_in(folder, "adapter_model.safetensors");
 	int rc;
 
 	for (size_t i = 0; i < w->a->n; i++) {
@@ -513,6 +539,16 @@ write_weights(struct writing *w, const char *folder, struct err *e)
 	for (size_t i = 0; i < 2 * w->a->n; i++)
 		free(t[i].name);
 	free(t);
+	return rc;
+}
+
+static int
+write_weights(struct writing *w, const char *folder, struct err *e)
+{
+	char *path = path_in(folder, "adapter_model.safetensors");
+	int rc = w->a->prefix.n > 0 ? prefix_write_peft(w->a, w->m, w->family, path, e) :
+		write_lora(w, path, e);
+
 	free(path);
 	return rc;
 }
@@ -526,7 +562,10 @@ write_config(const struct writing *w, const char *folder, struct err *e)
 	int rc = file_out_open(&out, path, 0, e);
 
 	if (rc == 0) {
-		put_config(w, &b);
+		if (w->a->prefix.n > 0)
+			prefix_peft_config(w->a, w->m, &b);
+		else
+			put_config(w, &b);
 		fwrite(b.data, 1, b.len, out.f);
 		rc = file_out_commit(&out, e);
 	}
@@ -539,7 +578,8 @@ int
 adapter_save_peft(const struct adapter *a, const struct model *m, const char *folder,
 	struct err *e)
 {
-	struct writing w = { a, m, hf_family_of_gguf(m->file, e), NULL, NULL, a->parts[0].rank };
+	struct writing w = { a, m, hf_family_of_gguf(m->file, e), NULL, NULL,
+		a->n > 0 ? a->parts[0].rank : 0 };
 	int rc = w.family ? 0 : -1;
 
 	w.modules = mem_alloc(a->n, sizeof *w.modules);

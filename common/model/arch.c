@@ -163,7 +163,7 @@ length(const struct config *c, enum side s)
 
 	switch (s) {
 	case VOCAB: return c->n_vocab;
-	case CTX: return c->n_ctx;
+	case CTX: return c->n_front + c->n_ctx;
 	case EMBD: return c->n_embd;
 	case HEAD: return c->head_dim;
 	case HEADS: return heads;

@@ -90,7 +90,7 @@ static const struct {
 	const char *name, *about;
 } kinds[] = {
 	[MODEL] = { "model", NULL },
-	[ADAPTER] = { "adapter", "an adapter (LoRA), to be used with its model (-a)" },
+	[ADAPTER] = { "adapter", "an adapter, to be used with its model (-a)" },
 	[VOCABULARY] = { "vocabulary", "a vocabulary alone (sr-tokenize, sr-model init)" },
 	[JUDGE] = { "judge", "the n-gram judge of sr-score-bias and sr-score-rewrite" },
 	[OTHER] = { "other", NULL },
@@ -112,6 +112,7 @@ struct facts {
 	size_t n_groups, bytes;
 	uint64_t params;
 	uint64_t rank;    /* of an ADAPTER: the smaller side of its smallest matrix */
+	uint64_t prefix;  /* of an ADAPTER that is a prefix: virtual tokens */
 	size_t n_tokens;  /* 0: there is no vocabulary */
 	struct memory memory;
 };
@@ -165,7 +166,10 @@ facts(const struct gguf *g, train_bytes_fn *train_bytes)
 		f.bytes += f.groups[i].bytes;
 		f.params += f.groups[i].params;
 	}
-	for (size_t i = 0; f.kind == ADAPTER && i < f.n_groups; i++) {
+	for (size_t i = 0; f.kind == ADAPTER && i < f.n_groups; i++)
+		if (is(g, "adapter.type", "prefix"))
+			f.prefix = f.groups[i].first->dims[f.groups[i].first->n_dims - 1];
+	for (size_t i = 0; f.kind == ADAPTER && !f.prefix && i < f.n_groups; i++) {
 		const uint64_t *d = f.groups[i].first->dims;
 		uint64_t side = d[0] < d[1] ? d[0] : d[1];
 
@@ -421,6 +425,8 @@ text_adapter(const struct gguf *g, const struct facts *f, struct buf *out)
 
 	buf_puts(out, "adapter       for ");
 	put_scalar(g, base, out);
+	if (f->prefix)
+		buf_printf(out, ", a prefix of %" PRIu64 " virtual tokens", f->prefix);
 	if (f->rank)
 		buf_printf(out, ", rank %" PRIu64, f->rank);
 	if (gguf_real(g, "adapter.lora.alpha", &alpha))

@@ -98,6 +98,9 @@ put_settings(const char *folder, struct gguf_out *o, struct err *e)
 	    json_double(json_get(j, "lora_alpha"), &alpha))
 		gguf_put_f32(o, "adapter.lora.alpha", (float)(alpha *
 			(json_is_true(json_get(j, "use_rslora")) ? sqrt(rank) : 1)));
+	base = json_text(json_get(j, "peft_type"), &len);
+	if (base && len == 13 && memcmp(base, "PREFIX_TUNING", 13) == 0)
+		gguf_put_str(o, "adapter.type", "prefix", 6);
 	base = json_text(json_get(j, "base_model_name_or_path"), &len);
 	if (base)
 		gguf_put_str(o, "general.base_model.0.name", base, len);

@@ -16,7 +16,7 @@ enum {
 struct place {
 	struct chunk *c;
 	size_t first;       /* index of its first token in the pass */
-	size_t past;        /* positions before it */
+	size_t past;        /* positions before it, a prefix's among them */
 	size_t own;         /* without a cache: where its keys stand among all such */
 };
 
@@ -418,6 +418,19 @@ tokens_of(const struct forward *f, size_t job, const struct place **p, size_t *f
 	return *from < *to;
 }
 
+/* A layer of the model's prefix before the keys of a chunk that has no cache. */
+static void
+put_prefix(struct forward *f, struct kv *kv, size_t first)
+{
+	const struct config *c = &f->m->c;
+
+	for (size_t t = 0; t < f->m->prefix.n; t++) {
+		const float *k = prefix_at(c, &f->m->prefix, t, f->layer);
+
+		kv_put(c, kv, 0, first + t, k, k + kv_width(c));
+	}
+}
+
 /* Rotate queries and keys of some tokens and put their keys and values into the cache. */
 static void
 rope_tokens(void *arg, size_t job, size_t thread)
@@ -432,6 +445,8 @@ rope_tokens(void *arg, size_t job, size_t thread)
 	if (!tokens_of(f, job, &p, &from, &to))
 		return;
 	kv = cache_of(f, p, &layer, &first);
+	if (from == 0 && !p->c->kv)
+		put_prefix(f, kv, first);
 	for (size_t i = from; i < to; i++) {
 		size_t pos = p->past + i, at = p->first + i;
 		float *k = f->a->k + at * width;
@@ -542,6 +557,7 @@ check_chunks(struct forward *f, const struct chunk *chunks, size_t n, size_t *to
 			return err_set(e, "position %zu, where the model has learned %zu",
 				past + c->n, f->m->c.n_ctx);
 		*tokens += c->n;
+		past += f->m->prefix.n;
 		if (past + c->n > *positions)
 			*positions = past + c->n;
 	}
@@ -552,7 +568,7 @@ static int
 place_chunks(struct forward *f, struct chunk *chunks, size_t n, struct err *e)
 {
 	struct config one = f->m->c;
-	size_t own = 0;
+	size_t own = 0, front = f->m->prefix.n;
 
 	if (n > f->places_cap) {
 		f->places = mem_grow(f->places, n, sizeof *f->places);
@@ -564,12 +580,15 @@ place_chunks(struct forward *f, struct chunk *chunks, size_t n, struct err *e)
 
 		if (chunks[i].n == 0)
 			continue;
-		if (kv && kv_grow(&f->m->c, kv, kv->n + chunks[i].n, e) < 0)
+		if (kv && kv_grow(&f->m->c, kv, front + kv->n + chunks[i].n, e) < 0)
 			return -1;
-		f->places[f->n_places++] = (struct place){ &chunks[i], f->n, kv ? kv->n : 0, own };
+		if (kv && kv->front != front)
+			kv_begin(f->m, kv);
+		f->places[f->n_places++] = (struct place){ &chunks[i], f->n,
+			front + (kv ? kv->n : 0), own };
 		f->n += chunks[i].n;
 		if (!kv)
-			own += (chunks[i].n + KV_PANEL - 1) / KV_PANEL * KV_PANEL;
+			own += (front + chunks[i].n + KV_PANEL - 1) / KV_PANEL * KV_PANEL;
 		if ((chunks[i].n + ROWS - 1) / ROWS > f->blocks)
 			f->blocks = (chunks[i].n + ROWS - 1) / ROWS;
 	}

@@ -47,6 +47,40 @@ kv_put(const struct config *c, struct kv *kv, size_t layer, size_t pos, const fl
 }
 
 void
+kv_get(const struct config *c, const struct kv *kv, size_t layer, size_t pos, float *k, float *v)
+{
+	size_t hd = c->head_dim, width = kv_value_width(c);
+
+	for (size_t h = 0; h < c->n_head_kv; h++) {
+		const float *panel = kv_keys(c, kv, layer, h) + pos / KV_PANEL * KV_PANEL * hd;
+
+		for (size_t d = 0; d < hd; d++)
+			k[h * hd + d] = panel[d * KV_PANEL + pos % KV_PANEL];
+		memcpy(v + h * hd, kv_values(c, kv, layer, h) + pos * width, hd * sizeof *v);
+	}
+}
+
+const float *
+prefix_at(const struct config *c, const struct prefix *p, size_t token, size_t layer)
+{
+	return p->x + (token * c->n_layer + layer) * 2 * c->n_head_kv * c->head_dim;
+}
+
+void
+kv_begin(const struct model *m, struct kv *kv)
+{
+	const struct config *c = &m->c;
+
+	for (size_t layer = 0; layer < c->n_layer; layer++)
+		for (size_t t = 0; t < m->prefix.n; t++) {
+			const float *k = prefix_at(c, &m->prefix, t, layer);
+
+			kv_put(c, kv, layer, t, k, k + c->n_head_kv * c->head_dim);
+		}
+	kv->front = m->prefix.n;
+}
+
+void
 kv_release(struct kv *kv)
 {
 	free(kv->k);
@@ -79,7 +113,7 @@ int
 kv_grow(const struct config *c, struct kv *kv, size_t need, struct err *e)
 {
 	size_t heads = c->n_layer * c->n_head_kv, cap = kv->cap + kv->cap / 2, keys, values;
-	struct kv grown = { .n = kv->n };
+	struct kv grown = { .front = kv->front, .n = kv->n };
 
 	if (need <= kv->cap)
 		return 0;
@@ -94,7 +128,7 @@ kv_grow(const struct config *c, struct kv *kv, size_t need, struct err *e)
 		kv_release(&grown);
 		return err_set(e, "not enough memory for a KV cache of %zu positions", cap);
 	}
-	move(c, &grown, kv, kv->n);
+	move(c, &grown, kv, kv->front + kv->n);
 	kv_release(kv);
 	*kv = grown;
 	return 0;
@@ -103,10 +137,11 @@ kv_grow(const struct config *c, struct kv *kv, size_t need, struct err *e)
 int
 kv_copy(const struct model *m, struct kv *dst, const struct kv *src, size_t n, struct err *e)
 {
-	dst->n = 0;
-	if (kv_grow(&m->c, dst, n, e) < 0)
+	dst->front = dst->n = 0;
+	if (kv_grow(&m->c, dst, src->front + n, e) < 0)
 		return -1;
-	move(&m->c, dst, src, n);
+	move(&m->c, dst, src, src->front + n);
+	dst->front = src->front;
 	dst->n = n;
 	return 0;
 }

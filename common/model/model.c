@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "model/adapter.h"
+#include "model/nf4.h"
 #include "model/source.h"
 #include "tensor/types.h"
 
@@ -179,6 +180,7 @@ model_free(struct model *m)
 	if (!m)
 		return;
 	adapter_free(m->adapters);
+	model_nf4_free(m);
 	tokenizer_free(m->tok);
 	gguf_free(m->file);
 	free(m->layers);

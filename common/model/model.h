@@ -21,7 +21,7 @@ struct config {
 	size_t head_dim;    /* n_head * head_dim may differ from n_embd */
 	size_t n_ff;        /* hidden width of the feed-forward part, F */
 	size_t n_vocab;     /* V */
-	size_t n_ctx;       /* positions trained on */
+	size_t n_ctx;       /* positions trained on, but those of n_front */
 	size_t rope_dim;    /* rotated dimensions of a head; 0 without RoPE */
 	float rope_base;
 	float norm_eps;
@@ -37,7 +37,17 @@ struct config {
 	float rope_linear;  /* divides positions in layers that have rope_base; 0: it does not */
 	float rope_scale;   /* cos and sin are multiplied by it (LongRoPE); 0: they are not */
 	size_t n_ctx_long;  /* positions that RoPE's other factors would allow (LongRoPE) */
+	size_t n_front;     /* positions that a prefix takes of every sequence */
 };
+
+/* Keys and values that stand before every sequence, as if tokens were there (prefix-tuning; Li and
+ * Liang 2021). RoPE does not turn these keys; the sequence's own positions begin behind them. */
+struct prefix {
+	size_t n;       /* virtual tokens; 0: none */
+	const float *x; /* (n, n_layer, 2, n_head_kv, head_dim): keys, then values */
+};
+/* A virtual token's keys in a layer (n_head_kv, head_dim), and behind them its values. */
+const float *prefix_at(const struct config *c, const struct prefix *p, size_t token, size_t layer);
 
 /* Without a bias or a norm its pointer is NULL, without a gate its data. What the file has fused is
  * split: q, k, v and gate, up may be views of rows of one tensor. */
@@ -71,6 +81,8 @@ struct model {
 	char *label;            /* the path and those of its adapters, for records */
 	float *norms;           /* vectors that were not stored as f32, expanded */
 	struct adapter *adapters; /* what hangs in the weights (model/adapter.h) */
+	struct prefix prefix;   /* of one of them; n is c.n_front */
+	struct nf4 *nf4;        /* matrices in four bits (model/nf4.h); or NULL */
 };
 
 /* Open a GGUF file with its tokenizer. Shapes, types and hyperparameters are checked. */

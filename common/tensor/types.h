@@ -25,6 +25,7 @@ enum type {
 	TYPE_IQ4_XS = 23,
 	TYPE_F64 = 28,
 	TYPE_BF16 = 30,
+	TYPE_NF4 = 1000, /* of weights in memory (tensor/nf4.h): no file has it */
 };
 
 struct type_info {

@@ -7,6 +7,7 @@
 #include "tensor/gemm.h"
 #include "tensor/kernels.h"
 #include "tensor/lora.h"
+#include "tensor/nf4.h"
 #include "tensor/types.h"
 
 /* Rows of w that a job takes: a function of the shape alone, so that results do not depend on
@@ -49,6 +50,9 @@ rows_f32(const struct weight *w, size_t i, size_t n, float *scratch)
 	case TYPE_Q8_0:
 		kernels()->q8_0_load(row_at(w, i), scratch, n * w->cols);
 		break;
+	case TYPE_NF4:
+		nf4_load(w->data, i * w->cols, n * w->cols, scratch);
+		break;
 	default:
 		type_info(w->type)->load(row_at(w, i), scratch, n * w->cols);
 	}
@@ -58,7 +62,10 @@ rows_f32(const struct weight *w, size_t i, size_t n, float *scratch)
 void
 weight_row(const struct weight *w, size_t i, float *out)
 {
-	type_info(w->type)->load(row_at(w, i), out, w->cols);
+	const float *row = rows_f32(w, i, 1, out);
+
+	if (row != out)
+		memcpy(out, row, w->cols * sizeof *out);
 	lora_row(w->lora, i, w->cols, out);
 }
 

@@ -38,7 +38,7 @@ struct lora {
 struct weight {
 	uint32_t type;     /* enum type */
 	size_t rows, cols; /* N, K */
-	const void *data;
+	const void *data;  /* rows, one after the other; of TYPE_NF4 a struct nf4 of all of them */
 	const struct lora *lora; /* NULL: none; in all products and weight_row */
 };
 

@@ -23,7 +23,8 @@ struct backward {
 	const struct model *view;
 	struct model *grad;
 	bool bf16;
-	bool frozen;              /* no gradients but of what is hung into weights */
+	bool frozen;              /* no matrix is trained: no gradients but of vectors and of
+	                           * what is hung into weights */
 	struct pool *pool;
 	size_t cap;               /* tokens, a multiple of BLOCK */
 	float *memory;
@@ -36,8 +37,11 @@ struct backward {
 	float *logits;            /* (LOGITS, V) */
 	float *partial;           /* (cap / ROWS, 2 widest norm): norm gradients of each job */
 	uint16_t *half_x, *half_dy; /* bf16 inputs of the product under way */
-	float **scores;           /* per thread: 2 QUERIES + 1 rows of the longest chunk */
+	float **scores;           /* per thread: 2 QUERIES + 1 rows of the longest chunk and of a
+	                           * prefix */
 	size_t scores_cap;
+	float *front;             /* (chunks, n_head_kv, 2, prefix, hd): a prefix's gradients */
+	size_t front_cap;         /* chunks */
 };
 
 static size_t
@@ -127,6 +131,17 @@ backward_bytes(const struct config *c, size_t max_tokens)
 	return memory_floats(c, cap) * sizeof(float) + 2 * half_count(c, cap) * sizeof(uint16_t);
 }
 
+static bool
+is_frozen(const struct model *grad)
+{
+	bool any = grad->embed.data || grad->places.data || grad->head.data;
+
+	for (const struct layer *l = grad->layers; l < grad->layers + grad->c.n_layer; l++)
+		any |= l->q.data || l->k.data || l->v.data || l->o.data || l->gate.data ||
+			l->up.data || l->down.data;
+	return !any;
+}
+
 struct backward *
 backward_new(const struct model *view, struct model *grad, bool bf16, struct pool *p,
 	size_t max_tokens, struct err *e)
@@ -139,7 +154,7 @@ backward_new(const struct model *view, struct model *grad, bool bf16, struct poo
 	b->view = view;
 	b->grad = grad;
 	b->bf16 = bf16;
-	b->frozen = !grad->embed.data;
+	b->frozen = is_frozen(grad);
 	b->pool = p;
 	b->cap = round_up(max_tokens, BLOCK);
 	b->scores = mem_alloc(pool_size(p), sizeof *b->scores);
@@ -171,6 +186,7 @@ backward_free(struct backward *b)
 	for (size_t i = 0; i < pool_size(b->pool); i++)
 		free(b->scores[i]);
 	free(b->scores);
+	free(b->front);
 	free(b->memory);
 	free(b->half_x);
 	free(b->half_dy);
@@ -282,7 +298,7 @@ product_back(struct backward *b, const struct weight *w, const struct weight *dw
 	if (n == 0)
 		return;
 	halve(b, dy, n, w->rows, b->half_dy);
-	if (b->frozen) {
+	if (!dw->data) {
 		frozen_back(b, w, dw, x, dy, n, dx, beta);
 		return;
 	}
@@ -483,15 +499,15 @@ weights_back(const struct attention *a, float *p, float *d, size_t begin, size_t
 }
 
 void
-attention_back(const struct attention *a, size_t n, size_t hd, const float *q, const float *dout,
-	float *dq, size_t q_stride, const float *k, const float *v, float *dk, float *dv,
-	size_t kv_stride, float *s, float *ds)
+attention_back(const struct attention *a, size_t past, size_t n, size_t hd, const float *q,
+	const float *dout, float *dq, size_t q_stride, const float *k, const float *v, float *dk,
+	float *dv, size_t kv_stride, float *s, float *ds)
 {
-	size_t window = a->window > 0 ? a->window : n;
+	size_t all = past + n, window = a->window > 0 ? a->window : all;
 
 	for (size_t i = 0; i < n; i += QUERIES) {
-		size_t m = n - i < QUERIES ? n - i : QUERIES;
-		size_t from = i + 1 > window ? i + 1 - window : 0, seen = i + m - from;
+		size_t m = n - i < QUERIES ? n - i : QUERIES, end = past + i + 1;
+		size_t from = end > window ? end - window : 0, seen = end - 1 + m - from;
 		const float *ks = k + from * kv_stride, *vs = v + from * kv_stride;
 
 		gemm(false, true, m, seen, hd, q + i * q_stride, q_stride, ks, kv_stride, 0, s,
@@ -499,11 +515,10 @@ attention_back(const struct attention *a, size_t n, size_t hd, const float *q, c
 		gemm(false, true, m, seen, hd, dout + i * q_stride, q_stride, vs, kv_stride, 0, ds,
 			seen);
 		for (size_t r = 0; r < m; r++) {
-			size_t end = i + r + 1 - from;
-			size_t begin = i + r + 1 > window + from ? i + r + 1 - window - from : 0;
+			size_t own = end + r, begin = own > window + from ? own - window - from : 0;
 
-			weights_back(a, s + r * seen, ds + r * seen, begin, end, seen,
-				ds + QUERIES * n);
+			weights_back(a, s + r * seen, ds + r * seen, begin, own - from, seen,
+				ds + QUERIES * all);
 		}
 		gemm(false, false, m, hd, seen, ds, seen, ks, kv_stride, 0, dq + i * q_stride,
 			q_stride);
@@ -522,9 +537,66 @@ struct layer_back {
 	size_t layer;
 	struct attention attention;
 	const struct chunk *chunks;
+	size_t n_chunks;
 	const size_t *first; /* of each chunk, its first token's index */
 	size_t n;
 };
+
+/* Keys, values and their gradients of a group of query heads, which share them. */
+struct shared {
+	float *k, *v, *dk, *dv;
+	size_t stride;
+};
+
+/* Those of one chunk where they lie; behind a prefix as copies, one after the other. */
+static struct shared
+gather(const struct layer_back *l, size_t chunk, size_t g, size_t thread)
+{
+	struct backward *b = l->b;
+	const struct config *c = &b->view->c;
+	size_t hd = c->head_dim, width = c->n_head_kv * hd, n = l->chunks[chunk].n;
+	size_t at = l->first[chunk] * width + g * hd, front = b->view->prefix.n, all = front + n;
+	struct shared s = { l->a->k + at, l->a->v + at, b->dk + at, b->dv + at, width };
+
+	if (front > 0) {
+		float *room = pool_scratch(b->pool, thread, 4 * all * hd * sizeof *room);
+
+		for (size_t i = 0; i < all; i++) {
+			const float *k = i < front ?
+				prefix_at(c, &b->view->prefix, i, l->layer) + g * hd :
+				s.k + (i - front) * width;
+			const float *v = i < front ? k + width : s.v + (i - front) * width;
+
+			memcpy(room + i * hd, k, hd * sizeof *room);
+			memcpy(room + (all + i) * hd, v, hd * sizeof *room);
+		}
+		s = (struct shared){ room, room + all * hd, room + 2 * all * hd,
+			room + 3 * all * hd, hd };
+	}
+	for (size_t i = 0; i < all; i++) {
+		memset(s.dk + i * s.stride, 0, hd * sizeof *s.dk);
+		memset(s.dv + i * s.stride, 0, hd * sizeof *s.dv);
+	}
+	return s;
+}
+
+/* The gradients of copies where they belong, the prefix's beside those of other chunks. */
+static void
+scatter(const struct layer_back *l, size_t chunk, size_t g, const struct shared *s)
+{
+	struct backward *b = l->b;
+	const struct config *c = &b->view->c;
+	size_t hd = c->head_dim, width = c->n_head_kv * hd, n = l->chunks[chunk].n;
+	size_t at = l->first[chunk] * width + g * hd, front = b->view->prefix.n;
+	float *to = b->front + (chunk * c->n_head_kv + g) * 2 * front * hd;
+
+	memcpy(to, s->dk, front * hd * sizeof *to);
+	memcpy(to + front * hd, s->dv, front * hd * sizeof *to);
+	for (size_t i = 0; i < n; i++) {
+		memcpy(b->dk + at + i * width, s->dk + (front + i) * hd, hd * sizeof *s->dk);
+		memcpy(b->dv + at + i * width, s->dv + (front + i) * hd, hd * sizeof *s->dv);
+	}
+}
 
 /* One group of query heads of one chunk, which share their keys and values. */
 static void
@@ -534,22 +606,40 @@ attend_back(void *arg, size_t job, size_t thread)
 	struct backward *b = l->b;
 	const struct config *c = &b->view->c;
 	size_t chunk = job / c->n_head_kv, g = job % c->n_head_kv, hd = c->head_dim;
-	size_t n = l->chunks[chunk].n;
 	size_t group = c->n_head / c->n_head_kv, q_stride = c->n_head * hd;
-	size_t kv_stride = c->n_head_kv * hd;
-	size_t at = l->first[chunk] * kv_stride + g * hd;
+	struct shared kv = gather(l, chunk, g, thread);
 	float *s = b->scores[thread], *ds = s + QUERIES * b->scores_cap;
 
-	for (size_t i = 0; i < n; i++) {
-		memset(b->dk + at + i * kv_stride, 0, hd * sizeof *b->dk);
-		memset(b->dv + at + i * kv_stride, 0, hd * sizeof *b->dv);
-	}
 	for (size_t h = g * group; h < (g + 1) * group; h++) {
 		size_t from = l->first[chunk] * q_stride + h * hd;
 
-		attention_back(&l->attention, n, hd, l->a->q + from, b->datt + from, b->dq + from,
-			q_stride, l->a->k + at, l->a->v + at, b->dk + at, b->dv + at, kv_stride, s,
-			ds);
+		attention_back(&l->attention, b->view->prefix.n, l->chunks[chunk].n, hd,
+			l->a->q + from, b->datt + from, b->dq + from, q_stride, kv.k, kv.v, kv.dk,
+			kv.dv, kv.stride, s, ds);
+	}
+	if (b->view->prefix.n > 0)
+		scatter(l, chunk, g, &kv);
+}
+
+/* The gradients of a prefix in this layer, in the order of chunks. */
+static void
+front_back(void *arg, size_t g, size_t thread)
+{
+	struct layer_back *l = arg;
+	struct backward *b = l->b;
+	const struct config *c = &b->view->c;
+	size_t hd = c->head_dim, front = b->view->prefix.n;
+
+	(void)thread;
+	for (size_t chunk = 0; chunk < l->n_chunks; chunk++) {
+		const float *from = b->front + (chunk * c->n_head_kv + g) * 2 * front * hd;
+
+		for (size_t t = 0; t < front; t++) {
+			float *to = (float *)prefix_at(c, &b->grad->prefix, t, l->layer) + g * hd;
+
+			kernels()->axpy(hd, 1, from + t * hd, to);
+			kernels()->axpy(hd, 1, from + (front + t) * hd, to + c->n_head_kv * hd);
+		}
 	}
 }
 
@@ -563,10 +653,10 @@ rope_back(void *arg, size_t job, size_t thread)
 
 	(void)thread;
 	for (size_t i = 0; i < l->chunks[job].n; i++) {
-		size_t at = (l->first[job] + i) * c->head_dim;
+		size_t at = (l->first[job] + i) * c->head_dim, pos = c->n_front + i;
 
-		forward_turn(l->f, l->layer, i, b->dq + at * c->n_head, c->n_head, -1);
-		forward_turn(l->f, l->layer, i, b->dk + at * c->n_head_kv, c->n_head_kv, -1);
+		forward_turn(l->f, l->layer, pos, b->dq + at * c->n_head, c->n_head, -1);
+		forward_turn(l->f, l->layer, pos, b->dk + at * c->n_head_kv, c->n_head_kv, -1);
 	}
 }
 
@@ -664,15 +754,17 @@ output_back(struct layer_back *l, const struct layer *w, const struct layer *dw)
 
 /* From b->datt to b->dnorm, the gradient of attention's norm. */
 static void
-heads_back(struct layer_back *l, const struct layer *w, const struct layer *dw, size_t n_chunks)
+heads_back(struct layer_back *l, const struct layer *w, const struct layer *dw)
 {
 	struct backward *b = l->b;
 	const struct config *c = &b->view->c;
 	const struct acts *a = l->a;
 	size_t n = l->n, hd = c->head_dim, kv = c->n_head_kv * hd;
 
-	pool_run(b->pool, n_chunks * c->n_head_kv, attend_back, l);
-	pool_run(b->pool, n_chunks, rope_back, l);
+	pool_run(b->pool, l->n_chunks * c->n_head_kv, attend_back, l);
+	if (b->view->prefix.n > 0)
+		pool_run(b->pool, c->n_head_kv, front_back, l);
+	pool_run(b->pool, l->n_chunks, rope_back, l);
 	if (w->q_norm) {
 		norm_back((struct norms){ .b = b, .x = a->q_raw, .w = w->q_norm, .dout = b->dq,
 			.dx = b->dq, .n = n, .each = c->n_head, .width = hd }, dw->q_norm, NULL);
@@ -690,7 +782,7 @@ heads_back(struct layer_back *l, const struct layer *w, const struct layer *dw, 
 
 /* b->dx, the gradient of the layer's output, becomes that of its input. */
 static void
-layer_back(struct layer_back *l, const struct layer *w, const struct layer *dw, size_t n_chunks)
+layer_back(struct layer_back *l, const struct layer *w, const struct layer *dw)
 {
 	struct backward *b = l->b;
 	const struct acts *a = l->a;
@@ -706,13 +798,13 @@ layer_back(struct layer_back *l, const struct layer *w, const struct layer *dw, 
 		dw->ffn_norm, dw->ffn_norm_bias);
 	if (!parallel)
 		output_back(l, w, dw);
-	heads_back(l, w, dw, n_chunks);
+	heads_back(l, w, dw);
 	norm_back((struct norms){ .b = b, .x = a->x, .w = w->attn_norm, .bias = w->attn_norm_bias,
 		.dout = b->dnorm, .dx = b->dx, .n = l->n, .each = 1, .width = width },
 		dw->attn_norm, dw->attn_norm_bias);
 }
 
-/* b->dx, the gradient of the first layer's input, goes to the embeddings. */
+/* b->dx, the gradient of the first layer's input, goes to the embeddings that are trained. */
 static void
 embed_back(struct backward *b, const struct chunk *c, size_t first)
 {
@@ -723,7 +815,8 @@ embed_back(struct backward *b, const struct chunk *c, size_t first)
 	for (size_t i = 0; i < c->n; i++) {
 		const float *dx = b->dx + (first + i) * width;
 
-		kernels()->axpy(width, scale, dx, dembed + (size_t)c->tokens[i] * width);
+		if (dembed)
+			kernels()->axpy(width, scale, dx, dembed + (size_t)c->tokens[i] * width);
 		if (dplaces)
 			kernels()->axpy(width, 1, dx, dplaces + i * width);
 	}
@@ -746,6 +839,24 @@ scores_grow(struct backward *b, size_t longest, struct err *e)
 	return 0;
 }
 
+static int
+front_grow(struct backward *b, size_t chunks, struct err *e)
+{
+	const struct config *c = &b->view->c;
+	size_t each = c->n_head_kv * 2 * b->view->prefix.n * c->head_dim;
+
+	if (each == 0 || chunks <= b->front_cap)
+		return 0;
+	free(b->front);
+	b->front_cap = 0;
+	b->front = mem_try(chunks, each * sizeof *b->front);
+	if (!b->front)
+		return err_set(e, "not enough memory for the prefix's gradients of %zu records",
+			chunks);
+	b->front_cap = chunks;
+	return 0;
+}
+
 int
 backward_run(struct backward *b, struct forward *f, const struct chunk *chunks, size_t n_chunks,
 	const struct tape *t, const float *dhidden, struct err *e)
@@ -757,9 +868,9 @@ backward_run(struct backward *b, struct forward *f, const struct chunk *chunks, 
 	for (size_t i = 0; i < n_chunks; i++) {
 		first[i] = n;
 		n += chunks[i].n;
-		longest = largest(longest, chunks[i].n);
+		longest = largest(longest, b->view->prefix.n + chunks[i].n);
 	}
-	if (n > b->cap || scores_grow(b, longest, e) < 0) {
+	if (n > b->cap || scores_grow(b, longest, e) < 0 || front_grow(b, n_chunks, e) < 0) {
 		free(first);
 		return n > b->cap ? err_set(e, "%zu tokens in a pass for %zu", n, b->cap) : -1;
 	}
@@ -775,11 +886,11 @@ backward_run(struct backward *b, struct forward *f, const struct chunk *chunks, 
 	}
 	for (size_t layer = c->n_layer; layer-- > 0;) {
 		struct layer_back l = { b, f, &t->layers[layer], layer,
-			config_attention(c, layer), chunks, first, n };
+			config_attention(c, layer), chunks, n_chunks, first, n };
 
 		if (t->inputs)
 			forward_again(f, layer, t);
-		layer_back(&l, &b->view->layers[layer], &b->grad->layers[layer], n_chunks);
+		layer_back(&l, &b->view->layers[layer], &b->grad->layers[layer]);
 	}
 	for (size_t i = 0; !b->frozen && i < n_chunks; i++)
 		embed_back(b, &chunks[i], first[i]);

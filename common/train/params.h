@@ -1,22 +1,34 @@
 /* What is trained: f32 masters, their gradients and AdamW's moments, each in one allocation, and
- * views of them as models. Two kinds:
+ * views of them as models. Three kinds:
  *
- * All of a model, in the order of config_tensor. `view` is what the forward pass runs on: its
- * matrices are bf16 copies of the masters where the CPU has bf16 products, the masters themselves
- * elsewhere; norms are always the masters. `grad` has the gradients in the same places.
+ * A model's tensors, all or some, in the order of config_tensor. `view` is what the forward pass
+ * runs on: its trained matrices are bf16 copies of the masters where the CPU has bf16 products, the
+ * masters themselves elsewhere; trained norms are always the masters; all else is as it lies in its
+ * file. `grad` has the gradients in the same places, and nothing elsewhere.
  *
  * An adapter (LoRA), a and b of each part one after the other. `view` is the model as it lies in
  * its file, in the types it has there (QLoRA, where it is quantized), with the masters hung into
- * its weights; `grad` has no weights, and the gradients are hung into their places. */
+ * its weights; `grad` has no weights, and the gradients are hung into their places.
+ *
+ * A prefix, likewise: its numbers or, with a network before it (train/prefix.h), the network's. */
 #ifndef TRAIN_PARAMS_H
 #define TRAIN_PARAMS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/opt.h"
 #include "base/pool.h"
 #include "model/adapter.h"
 #include "tensor/kernels.h"
+#include "train/prefix.h"
+
+/* Masters that AdamW updates alike: a tensor, or all of an adapter. */
+struct span {
+	struct tensor_spec t;
+	size_t at, n;
+	bool decays; /* weight decay: on matrices, not on vectors */
+};
 
 struct params {
 	struct config c;
@@ -24,38 +36,42 @@ struct params {
 	size_t n;            /* parameters */
 	float *w, *g, *m, *v; /* (n) each */
 	uint16_t *half;      /* (n), or NULL for f32 products */
-	bool *frozen;        /* of each tensor, in their order; NULL: none is */
 	struct model view, grad;
+	struct span *spans;  /* all masters */
+	size_t n_spans;
 	/* of an adapter */
-	struct adapter *adapter; /* NULL: all of the model is trained */
+	struct adapter *adapter; /* NULL: the model's own tensors are trained */
 	struct lora *loras;      /* hung into view, then those into grad */
 	struct lora_dropout dropout; /* of all of them; p is 0 at first */
+	struct prefix_mlp mlp;   /* width 0: none */
 };
 
 /* Copy the model's weights, expanded to f32, or those of an adapter, which is neither attached nor
- * owned. `bf16` asks for bf16 products. `p` must not be moved afterwards. */
-int params_init(struct params *p, const struct model *m, struct adapter *adapter, bool bf16,
-	struct err *e);
+ * owned. Of the model's those whose names one of the patterns `only` matches (glob(7): "*attn_q*");
+ * NULL or none: all. `bf16` asks for bf16 products. `p` must not be moved afterwards. */
+int params_init(struct params *p, const struct model *m, struct adapter *adapter,
+	const struct opt_list *only, bool bf16, struct err *e);
 void params_release(struct params *p);
-/* Of a whole model, train the tensors alone whose names match one of the patterns, as file names do
- * in a shell ("blk.*.attn_q.weight"). A pattern that matches none is an error. */
-int params_train_only(struct params *p, const char *const *patterns, size_t n, struct err *e);
-/* Forget the gradients of the others. */
-void params_drop_frozen(struct params *p);
-/* Parameters of an adapter. */
-size_t params_of_adapter(const struct adapter *a);
-/* Bytes that params_init takes for a model of that shape, or for its adapter. */
-size_t params_bytes(const struct config *c, const struct adapter *a, bool bf16);
-/* The masters changed: bring the bf16 copies up to date. */
+/* Every pattern must match a tensor: otherwise an error that names those that don't. */
+int params_check(const struct config *c, const struct opt_list *only, struct err *e);
+/* Parameters: of those of a model's tensors; of an adapter. */
+size_t params_of_model(const struct config *c, const struct opt_list *only);
+size_t params_of_adapter(const struct config *c, const struct adapter *a);
+/* Bytes that params_init takes. */
+size_t params_bytes(const struct config *c, const struct adapter *a, const struct opt_list *only,
+	bool bf16);
+/* The masters changed: bring what is made of them up to date, bf16 copies or a prefix. */
 void params_refresh(struct params *p, struct pool *pool);
+/* After the last backward pass: the gradients of what is made of masters become theirs. */
+void params_collect(struct params *p, struct pool *pool);
 /* Euclidean norm of all gradients. */
 double params_grad_norm(const struct params *p, struct pool *pool);
-/* One AdamW update, weight decay on matrices alone; then params_refresh. */
+/* One AdamW update, then params_refresh. */
 void params_update(struct params *p, const struct adamw *a, struct pool *pool);
-/* Put the masters into a file to be written, as F32 tensors, and what of the model is no parameter.
- * They must live until it is saved. */
+/* Put all of the model into a file to be written: the masters as F32 tensors, what was not trained
+ * as it is. They must live until it is saved. */
 void params_put(const struct params *p, struct gguf_out *o);
 /* Put the masters into the adapter. */
-void params_to_adapter(const struct params *p);
+void params_to_adapter(struct params *p);
 
 #endif

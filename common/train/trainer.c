@@ -10,7 +10,8 @@
 size_t
 trainer_bytes(const struct config *c, const struct adapter *adapter, const struct trainer_opts *o)
 {
-	return params_bytes(c, adapter, o->bf16) + tape_bytes(c, o->pass_tokens, o->recompute) +
+	return params_bytes(c, adapter, o->only, o->bf16) +
+		tape_bytes(c, o->pass_tokens, o->recompute) +
 		backward_bytes(c, o->pass_tokens) +
 		o->pass_tokens * ((4 * c->n_embd + c->n_ff) * sizeof(float) + sizeof(double));
 }
@@ -20,7 +21,7 @@ trainer_init(struct trainer *t, const struct model *m, struct adapter *adapter,
 	const struct trainer_opts *o, struct pool *pool, struct err *e)
 {
 	*t = (struct trainer){ .o = *o, .pool = pool };
-	if (params_init(&t->p, m, adapter, o->bf16, e) < 0)
+	if (params_init(&t->p, m, adapter, o->only, o->bf16, e) < 0)
 		return -1;
 	t->f = forward_new(&t->p.view, pool);
 	t->b = backward_new(&t->p.view, &t->p.grad, o->bf16, pool, o->pass_tokens, e);
@@ -118,7 +119,10 @@ int
 trainer_gradients(struct trainer *t, const struct example *x, size_t n, float scale,
 	double *loss_sum, struct err *e)
 {
-	return passes(t, x, n, scale, true, loss_sum, e);
+	int status = passes(t, x, n, scale, true, loss_sum, e);
+
+	params_collect(&t->p, t->pool);
+	return status;
 }
 
 static size_t
@@ -146,7 +150,6 @@ trainer_step(struct trainer *t, const struct example *x, size_t n, double rate,
 	memset(t->p.g, 0, t->p.n * sizeof *t->p.g);
 	if (trainer_gradients(t, x, n, 1.0f / (float)s->targets, &sum, e) < 0)
 		return -1;
-	params_drop_frozen(&t->p);
 	s->loss = sum / (double)s->targets;
 	s->grad_norm = params_grad_norm(&t->p, t->pool);
 	if (!isfinite(s->loss) || !isfinite(s->grad_norm))

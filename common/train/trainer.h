@@ -20,6 +20,7 @@ struct trainer_opts {
 	double dropout;     /* of what an adapter sees, while training */
 	uint64_t seed;      /* of that */
 	bool recompute;     /* layers, on the way back, instead of keeping what they computed */
+	const struct opt_list *only; /* names of the tensors to train; NULL: all */
 };
 
 struct trainer {
@@ -40,7 +41,7 @@ struct step_stats {
 	size_t tokens, targets;
 };
 
-/* All of the model is trained, or `adapter`, which must outlive this; `t` must not be moved. */
+/* The model is trained, or `adapter`, which must outlive this; `t` must not be moved. */
 int trainer_init(struct trainer *t, const struct model *m, struct adapter *adapter,
 	const struct trainer_opts *o, struct pool *pool, struct err *e);
 void trainer_release(struct trainer *t);

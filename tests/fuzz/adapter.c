@@ -1,4 +1,4 @@
-/* Adapters: a GGUF LoRA file (what begins like one), or a PEFT folder. */
+/* Adapters, LoRA and prefixes: a GGUF file (what begins like one), or a PEFT folder. */
 #include <stdio.h>
 #include <string.h>
 

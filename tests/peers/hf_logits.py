@@ -337,15 +337,25 @@ class Attention:
         return out
 
 
+def begin(attention, past):
+    """Positions that stand before the text, of each layer a list of keys and values by head; how many there are."""
+    for layer, positions in zip(attention, past):
+        for k, v in positions:
+            for h in range(layer.kv):
+                layer.keys[h].append(k[h])
+                layer.values[h].append(v[h])
+    return len(past[0]) if past else 0
+
+
 def split(x, heads):
     d = len(x) // heads
     return [x[i * d:(i + 1) * d] for i in range(heads)]
 
 
-def gpt2(t, c, ids):
+def gpt2(t, c, ids, past=()):
     n, heads, eps = c["n_embd"], c["n_head"], c["layer_norm_epsilon"]
     attention = [Attention(heads, heads, (n // heads) ** -0.5) for _ in range(c["n_layer"])]
-    for position, token in enumerate(ids):
+    for position, token in enumerate(ids, begin(attention, past)):
         x = add(t["transformer.wte.weight"][token], t["transformer.wpe.weight"][position])
         for i in range(c["n_layer"]):
             p = "transformer.h.%d." % i
@@ -358,12 +368,12 @@ def gpt2(t, c, ids):
         yield matvec(t.get("lm_head.weight", t["transformer.wte.weight"]), x)
 
 
-def gpt_neox(t, c, ids):
+def gpt_neox(t, c, ids, past=()):
     n, heads, eps = c["hidden_size"], c["num_attention_heads"], c["layer_norm_eps"]
     d = n // heads
     freqs, _ = frequencies(int(d * c["rotary_pct"]), c["rotary_emb_base"], c.get("rope_scaling"), c)
     attention = [Attention(heads, heads, d ** -0.5) for _ in range(c["num_hidden_layers"])]
-    for position, token in enumerate(ids):
+    for position, token in enumerate(ids, begin(attention, past)):
         x = t["gpt_neox.embed_in.weight"][token]
         for i in range(c["num_hidden_layers"]):
             p = "gpt_neox.layers.%d." % i
@@ -379,7 +389,7 @@ def gpt_neox(t, c, ids):
         yield matvec(t["embed_out.weight"], layer_norm(t, "gpt_neox.final_layer_norm", x, eps))
 
 
-def heirs(t, c, ids):
+def heirs(t, c, ids, past=()):
     """llama, mistral, qwen2, qwen3, gemma, gemma2, gemma3_text, phi3"""
     kind, n, heads = c["model_type"], c["hidden_size"], c["num_attention_heads"]
     kv, eps, layers = c["num_key_value_heads"], c["rms_norm_eps"], c["num_hidden_layers"]
@@ -408,7 +418,7 @@ def heirs(t, c, ids):
                 freqs = frequencies(d, c["rope_local_base_freq"], None, c)
         attention.append(Attention(heads, kv, scale, window, c.get("attn_logit_softcapping")))
         rotary.append(freqs)
-    for position, token in enumerate(ids):
+    for position, token in enumerate(ids, begin(attention, past)):
         x = t["model.embed_tokens.weight"][token]
         if gemma:
             x = [a * math.sqrt(n) for a in x]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""PEFT's LoRA once more, in plain Python: a second derivation to test adapters against.
+"""PEFT's LoRA and prefixes once more, in plain Python: a second derivation to test adapters against.
 
 peft_logits.py score MODEL ADAPTER OUT ... < ids   for three names each: the logits of the Hugging Face folder MODEL
                                                    with the PEFT folder ADAPTER, for each line's array of ids, as
@@ -10,6 +10,8 @@ peft_logits.py rewrite ADAPTER OUT ...             for two names each: another a
 A module's weight (out, in) becomes W + scale B A, scale = lora_alpha / r or lora_alpha / sqrt(r); of Conv1D, whose
 matrix is (in, out), W + scale (B A) transposed; of an embedding (rows, width) W + scale (B A) transposed, and a head
 that shares its numbers stays as it was.
+
+A prefix is viewed as PEFT's get_prompt does: (tokens, 2 layers, heads, head's width), of each two the first keys.
 """
 import json
 import math
@@ -68,16 +70,32 @@ def merge(tensors, kind, config, adapter):
     return out
 
 
+def past_of(config, tensors):
+    """Of each layer, keys and values by head of every virtual token."""
+    heads, width = config["num_attention_heads"], config["token_dim"] // config["num_attention_heads"]
+    assert config["num_transformer_submodules"] == 1 and len(tensors["prompt_embeddings"]) == config["num_virtual_tokens"]
+    past = [[] for _ in range(config["num_layers"])]
+    for row in tensors["prompt_embeddings"]:
+        view = [[row[(i * heads + h) * width:(i * heads + h + 1) * width] for h in range(heads)]
+                for i in range(2 * config["num_layers"])]
+        for layer, positions in enumerate(past):
+            positions.append((view[2 * layer], view[2 * layer + 1]))
+    return past
+
+
 def score(model, adapter, out, lines):
     config = json.load(open(os.path.join(model, "config.json")))
     kind = config["model_type"]
     base = hf_logits.read_safetensors(model)
-    tensors = merge(base, kind, *read_adapter(adapter))
+    settings, own = read_adapter(adapter)
+    prefix = settings["peft_type"] == "PREFIX_TUNING"
+    past = past_of(settings, own) if prefix else ()
+    tensors = dict(base) if prefix else merge(base, kind, settings, own)
     if "lm_head.weight" not in base and kind != "gpt_neox":
         embedding = "transformer.wte.weight" if kind == "gpt2" else "model.embed_tokens.weight"
         tensors["lm_head.weight"] = base[embedding]
     forward = {"gpt2": hf_logits.gpt2, "gpt_neox": hf_logits.gpt_neox}.get(kind, hf_logits.heirs)
-    rows = [row for line in lines for row in forward(tensors, config, json.loads(line))]
+    rows = [row for line in lines for row in forward(tensors, config, json.loads(line), past)]
     with open(out, "wb") as f:
         f.write(struct.pack("<2I", len(rows), len(rows[0])))
         for row in rows:

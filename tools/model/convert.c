@@ -47,7 +47,7 @@ write_gguf(const struct gguf *g, const char *path, const char *out)
 	save(o, out);
 }
 
-/* A LoRA file into a PEFT folder (`hf`), or the other way. */
+/* An adapter's file into a PEFT folder (`hf`), or the other way. */
 static void
 convert_adapter(const char *path, const char *base, bool hf, const char *out)
 {
@@ -90,7 +90,7 @@ verb_convert(int argc, char **argv)
 		"convert -m BASE [--to FORM] ADAPTER -o OUT",
 		"Turn a Hugging Face folder, a split GGUF file or a llama2.c model (with\n"
 		"--tokenizer; legacy f32, version 1, version 2 in int8) into one GGUF file, or a\n"
-		"GGUF file into a Hugging Face folder. With -m the same for a LoRA adapter of that\n"
+		"GGUF file into a Hugging Face folder. With -m the same for an adapter of that\n"
 		"model: a PEFT folder into a GGUF file or a GGUF file into a PEFT folder.",
 		"sr-model convert SmolLM2-135M -o smollm2.gguf\n"
 		"sr-model convert --to hf --type BF16 sr.gguf -o sr\n"

@@ -150,6 +150,8 @@ verb_merge(int argc, char **argv)
 	m = model_open_with(argv[0], &adapters, &e);
 	if (!m)
 		tool_die(&e);
+	if (m->prefix.n > 0)
+		tool_fail("%s: a prefix is no part of the weights: it stays a file (-a)", argv[0]);
 	add = additions(m);
 	o = gguf_out_new();
 	pool = pool_new((int)threads);
