@@ -72,7 +72,7 @@ for m in "${archs[@]}"; do
 	near $m/inner.out $m/merged.out
 
 	# A prefix of words says what the words say: in both forms, at once and token by token.
-	make_adapter --prefix 6 "$d/base" "$d/words"
+	SR_PRODUCTS=f32 make_adapter --prefix 6 "$d/base" "$d/words"
 	sr-model convert -m "$d/base" --to hf "$d/words" -o "$d/words.peft"
 	sr-model convert -m "$d/base" "$d/words.peft" -o "$d/again"
 	sr-model diff "$d/words" "$d/again" || fail "$m: another prefix behind PEFT"
